@@ -1,0 +1,1 @@
+"""The nouns: types generated from `schemas/`, their codec, canonical bytes and commitments."""

@@ -1,0 +1,173 @@
+"""The values that pass between the steps of the flow. Immutable; no behaviour but what is derived.
+
+Times are timezone-aware UTC datetimes and come from Kafka's LogAppendTime; no step asks a clock.
+"""
+
+from __future__ import annotations
+
+import datetime
+from enum import StrEnum
+
+import msgspec
+
+from broker.model.types import ConcernEvent, PartKind, Subject
+
+
+class SourcePosition(msgspec.Struct, frozen=True, order=True):
+    """Where a record was read: the source of its leaf and of the order of state entries."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """Why a record was not accepted: a reason code and words for the publisher."""
+
+    reason: str
+    explanation: str
+    event_id: str | None = None
+
+
+class PartInput(msgspec.Struct, frozen=True):
+    """One part with its opened event, as decide receives it."""
+
+    part_id: str
+    part_key: str
+    kind: PartKind
+    event: ConcernEvent
+    subject: Subject | None
+    received_at: datetime.datetime
+    order: int
+    """Position in the one ordered stream that intake wrote: entries below it are this part's past."""
+    part_count: int
+    receipt_set_id: str
+    flags: tuple[str, ...] = ()
+    round: int = 0
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """What one record contributes to a claim. It has no provenance and no publisher by design.
+
+    `origin` is the origin's component (records that go back to one first observation share it).
+    `letter` is the 3x5x2 assessment A to E, or None. `doubted` is True only for source evaluation 3
+    or assessment E with a written reason and a reviewer. `dependent_on` names origins that this one
+    may not be independent of, with a discount of 0 to 1000 per mille.
+    """
+
+    origin: str
+    origin_unknown: bool
+    directness: str
+    specificity: str
+    letter: str | None
+    doubted: bool
+    observed_at: datetime.datetime
+    dependent_on: tuple[tuple[str, int], ...] = ()
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What is weighed: this part's own observation and those that bear on the same claim."""
+
+    observations: tuple[Observation, ...]
+    as_of: datetime.datetime
+
+
+class Weight(msgspec.Struct, frozen=True):
+    """How much consideration a claim deserves. Never a risk score of a child.
+
+    `value` is 0 to 1000 (an integer, so that it prints the same everywhere); `explanation` says in
+    plain English, one sentence each, what was counted.
+    """
+
+    value: int
+    band: str
+    explanation: tuple[str, ...]
+    independent_origins: int
+    computed_letter: str | None = None
+    """B where two or more independent origins allow it, else None (domain section 3, rule 3)."""
+
+
+class EarlierConcern(msgspec.Struct, frozen=True):
+    """An earlier published concern about the same child, place or group."""
+
+    event_id: str
+    organisation: str
+    """Organisation code of its publisher."""
+
+
+class Linked(msgspec.Struct, frozen=True):
+    """A part with what the broker already knew before it."""
+
+    part: PartInput
+    claim: Claim
+    agencies_seen: int
+    """How many distinct publishers have reported the part's own origin, itself included."""
+    earlier: tuple[EarlierConcern, ...]
+    flags: tuple[str, ...] = ()
+
+
+class StateEntry(msgspec.Struct, frozen=True):
+    """What one part leaves behind for later ones with the same key. No content, no names.
+
+    `order` is the position of the part that made it: facts for a part are the entries below its own.
+    """
+
+    order: int
+    event_id: str
+    publisher: str
+    ids: tuple[str, ...]
+    """Event id, origin id and derived-from ids: entries that share one go back to one origin."""
+    harms: tuple[str, ...]
+    window: tuple[datetime.datetime, datetime.datetime]
+    """Time of the occurrence, for telling whether two records are about one claim."""
+    observation: Observation
+    """As seen alone; `origin` is recomputed when it is read back."""
+    retracted: bool = False
+
+
+class Candidate(msgspec.Struct, frozen=True, order=True):
+    """A recipient evaluated for one part: organisation, role, and why it may be concerned."""
+
+    organisation: str
+    role: str
+    capacity: tuple[str, ...]
+    """Sorted nexus kinds; (`adjacent`,) alone is only a hint."""
+    kind: str
+    """Organisation kind from the register, such as `authority`, `police`, `icb`, `school`."""
+    country: str
+
+    @property
+    def recipient(self) -> str:
+        """`<organisation code>:<role>`."""
+        return f"{self.organisation}:{self.role}"
+
+
+class Outcome(StrEnum):
+    """What was decided for one candidate."""
+
+    PERMIT = "PERMIT"
+    DENY = "DENY"
+    REVIEW = "REVIEW"
+
+
+class FieldRuling(msgspec.Struct, frozen=True):
+    """A released field: how it may be shown, and the clause that permits it."""
+
+    field: str
+    transform: str
+    """`as_stated`, `generalise`, `pseudonymise` or `audience_text`."""
+    clause: str
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What one candidate may have of one part, and why. Every candidate gets one."""
+
+    candidate: Candidate
+    outcome: Outcome
+    mode: str | None
+    """`CONTENT` or `EXISTENCE` for a PERMIT; what is asked for in a REVIEW; None for a DENY."""
+    released: tuple[FieldRuling, ...]
+    withheld: tuple[tuple[str, str], ...]
+    """(field, reason code), only for fields of the catalogue that the event holds."""
+    reasons: tuple[str, ...]
+    obligations: tuple[str, ...]
