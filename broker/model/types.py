@@ -637,6 +637,16 @@ class PartKind(enum.StrEnum):
     GROUP = "group"
 
 
+class PartStep(enum.StrEnum):
+    """What decide does with it: decide the part; hand the state of this key to another; take over
+    handed state.
+    """
+
+    DECIDE = "decide"
+    MOVE = "move"
+    ADOPT = "adopt"
+
+
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one event says about one subject, place or group: the unit that is decided. Written by
     intake, read by decide.
@@ -670,10 +680,15 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Set id of the intake record that accepted the event."""
     flags: tuple[str, ...] = ()
     """What verification noted, such as `check_digit_failed` or `unsigned`."""
-    merged_from: tuple[str, ...] = ()
-    """Tokens whose state has moved into this one by a join."""
-    sealed_event: bytes
-    """The ConcernEvent sealed under the parts key; empty for a join."""
+    step: PartStep = PartStep.DECIDE
+    """What decide does with it."""
+    other_key: str | None = None
+    """For move: the older token that takes over. For adopt: the younger token that hands over.
+    """
+    sealed: bytes
+    """Sealed under the parts key: the ConcernEvent to decide, or the state entries to adopt; empty
+    for move.
+    """
 
 
 class SetKind(enum.StrEnum):
@@ -853,7 +868,7 @@ class AlertContent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     alert_id: str
     """Alert id."""
     event_id: str
-    """Event id as this recipient knows it."""
+    """Event id."""
     part: str
     """Pairwise pseudonym of the part for this recipient."""
     recipient: str

@@ -1,0 +1,104 @@
+"""The flow: the order of the steps, in one place. Pure: no Kafka, no clock, no chance, no files.
+
+Intake's half turns one Kafka record into its leaf, its receipt and its parts; decide's half turns
+one part into decisions for every candidate. The shell feeds both and sends what they return. "Now"
+is always the record's LogAppendTime, so catching up after a week decides as it would have then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from broker.decide import PolicyBundle, decide
+from broker.link import link
+from broker.locate import candidates
+from broker.model.reference import Reference
+from broker.model.sealer import Sealer
+from broker.model.types import Action, DecisionSet
+from broker.model.values import Linked, PartInput, Rejection, StateEntry, Weight
+from broker.reception import (
+    IntakeResult,
+    IntakeView,
+    RawRecord,
+    Reception,
+    open_record,
+    rejected,
+    take_action,
+    take_event,
+)
+from broker.record import Decided, PolicyHashes, decision_record
+from broker.redact import release
+from broker.weigh import WeightParameters, weigh
+
+STEPS = (
+    "intake",
+    "verify",
+    "link",
+    "weigh",
+    "locate",
+    "decide",
+    "redact",
+    "record",
+    "deliver",
+)
+"""The order of the flow. ARCHITECTURE.md and README.md tell it in this order; a test holds that."""
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """By what parts are decided: reference data, bundle and weight parameters, with their hashes."""
+
+    reference: Reference
+    bundle: PolicyBundle
+    parameters: WeightParameters
+    hashes: PolicyHashes
+
+
+class DecidedPart(msgspec.Struct, frozen=True):
+    """One part, decided for every candidate."""
+
+    linked: Linked
+    weight: Weight
+    decided: tuple[Decided, ...]
+
+
+def receive(record: RawRecord, view: IntakeView, reception: Reception) -> IntakeResult:
+    """intake, verify: exactly one intake leaf for one Kafka record, whatever it holds."""
+    opened = open_record(record, reception)
+    if isinstance(opened, Rejection):
+        return rejected(record, opened, reception)
+    envelope, seed, statement = opened
+    if isinstance(statement, Action):
+        return take_action(record, statement, envelope, seed, view, reception)
+    return take_event(record, statement, envelope, seed, view, reception)
+
+
+def decide_part(
+    part: PartInput,
+    past: Sequence[StateEntry],
+    policy: Policy,
+    pairwise: Callable[[str, str], str],
+) -> DecidedPart:
+    """link, weigh, locate, then decide and redact for every candidate."""
+    linked = link(part, past)
+    weight = weigh(linked.claim, policy.parameters)
+    decided = []
+    for candidate in candidates(linked, policy.reference):
+        decision = decide(linked, candidate, policy.bundle, policy.reference)
+        pseudonym = pairwise(candidate.organisation, part.part_key)
+        decided.append(Decided(decision, release(linked, decision, weight, pseudonym)))
+    return DecidedPart(linked, weight, tuple(decided))
+
+
+def record_part(
+    result: DecidedPart,
+    past: Sequence[StateEntry],
+    policy: Policy,
+    sealer: Sealer,
+    subject_key: bytes,
+) -> DecisionSet:
+    """record: the decision set of a decided part, sealed. The ledger delivers what it recorded."""
+    return decision_record(
+        result.linked, result.weight, result.decided, past, policy.hashes, sealer, subject_key
+    )

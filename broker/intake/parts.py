@@ -1,0 +1,111 @@
+"""The records that intake writes for decide: parts to decide, and joins to carry out."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+
+import msgspec
+
+from broker.intake.identity import AliasEntry, Resolution, identifier_token, resolve
+from broker.intake.split import part_id, part_keys
+from broker.model.codec import encode
+from broker.model.sealing import seal
+from broker.model.types import ConcernEvent, Part, PartKind, PartStep
+from broker.model.values import SourcePosition
+
+
+class SeenEntry(msgspec.Struct, frozen=True):
+    """What intake remembers of an accepted record, so that reading it again gives the same bytes."""
+
+    digest: str
+    """SHA-256 of the signed content: tells a duplicate from a reused id."""
+    source: SourcePosition
+    set_id: str
+    received_at: datetime.datetime
+    resolutions: tuple[Resolution, ...]
+    flags: tuple[str, ...]
+
+
+def position_of(received_at: datetime.datetime, source: SourcePosition) -> str:
+    """Sortable position of a record over all topics: time first, then topic, partition, offset."""
+    moment = round(received_at.timestamp() * 1000)
+    return f"{moment:015d}/{source.topic}/{source.partition:05d}/{source.offset:015d}"
+
+
+def identity_tokens(event: ConcernEvent, linkage_key: bytes) -> tuple[tuple[str, ...], ...]:
+    """For each subject the tokens of its identifiers; one empty tuple for a place or a group."""
+    if not event.subjects:
+        return ((),)
+    return tuple(
+        tuple(identifier_token(linkage_key, one) for one in subject.identifiers)
+        for subject in event.subjects
+    )
+
+
+def resolve_event(
+    event: ConcernEvent,
+    linkage_key: bytes,
+    aliases: Mapping[str, AliasEntry],
+    position: str,
+) -> tuple[Resolution, ...]:
+    """One resolution for each part of `event`, in part order; later subjects see earlier ones' rows."""
+    known = dict(aliases)
+    found = []
+    tokens = identity_tokens(event, linkage_key)
+    for key, stated in zip(part_keys(event), tokens, strict=True):
+        resolution = resolve(stated, key.key, known, position)
+        known.update(resolution.entries)
+        found.append(resolution)
+    return tuple(found)
+
+
+def parts_of(
+    event: ConcernEvent, seen: SeenEntry, parts_key: bytes
+) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """(parts to decide, moves to carry out first) of an accepted event."""
+    keys = part_keys(event)
+    decide_parts = []
+    moves = []
+    sealed_event = encode(event)
+    for key, resolution in zip(keys, seen.resolutions, strict=True):
+        identity = part_id(event.publisher, event.event_id, event.version, resolution.token)
+        index = key.subject_index
+        part = Part(
+            part_id=identity,
+            event_id=event.event_id,
+            version=event.version,
+            publisher=event.publisher,
+            kind=key.kind,
+            part_key=resolution.token,
+            subject_ref=None if index is None else event.subjects[index].subject_ref,
+            part_count=len(keys),
+            received_at=seen.received_at,
+            source_topic=seen.source.topic,
+            source_partition=seen.source.partition,
+            source_offset=seen.source.offset,
+            receipt_set_id=seen.set_id,
+            flags=seen.flags,
+            sealed=seal(parts_key, sealed_event, part_binding(identity)),
+        )
+        decide_parts.append(part)
+        moves.extend(_move(part, younger) for younger in resolution.joined)
+    return tuple(decide_parts), tuple(moves)
+
+
+def part_binding(identity: str) -> bytes:
+    """Associated data under which a part's event is sealed."""
+    return b"part\n" + identity.encode()
+
+
+def _move(part: Part, younger: str) -> Part:
+    """Asks decide to hand the state of `younger` over to the part's own, older token."""
+    return msgspec.structs.replace(
+        part,
+        kind=PartKind.SUBJECT,
+        part_key=younger,
+        subject_ref=None,
+        step=PartStep.MOVE,
+        other_key=part.part_key,
+        sealed=b"",
+    )

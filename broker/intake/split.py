@@ -1,0 +1,51 @@
+"""An event to its parts: one for each subject, else one for its place, else one for its group."""
+
+from __future__ import annotations
+
+import msgspec
+
+from broker.model.canonical import digest_text
+from broker.model.types import ConcernEvent, PartKind, Place
+
+ID_HEX = 32
+
+
+class PartKey(msgspec.Struct, frozen=True):
+    """What one part is keyed by, before a subject's identifiers are resolved."""
+
+    kind: PartKind
+    subject_index: int | None
+    key: str
+    """For a place or a group its key; for a subject the fallback token."""
+
+
+def part_keys(event: ConcernEvent) -> tuple[PartKey, ...]:
+    """The parts of `event`, in order; empty only for an event that verify refuses."""
+    if event.subjects:
+        return tuple(
+            PartKey(
+                kind=PartKind.SUBJECT,
+                subject_index=index,
+                key=digest_text("subject", event.publisher, event.event_id, subject.subject_ref)[
+                    :ID_HEX
+                ],
+            )
+            for index, subject in enumerate(event.subjects)
+        )
+    if event.place is not None:
+        return (PartKey(kind=PartKind.PLACE, subject_index=None, key=_place_key(event.place)),)
+    if event.group is not None:
+        key = digest_text("group", event.publisher, event.group.group_ref)[:ID_HEX]
+        return (PartKey(kind=PartKind.GROUP, subject_index=None, key=key),)
+    return ()
+
+
+def part_id(publisher: str, event_id: str, version: int, key: str) -> str:
+    """Identity of a part: hash of who said it, event id, version and part key."""
+    return digest_text("part", publisher, event_id, str(version), key)[:ID_HEX]
+
+
+def _place_key(place: Place) -> str:
+    """Coarse on purpose: an area is the same place to two agencies that word it differently."""
+    area = place.lsoa or place.msoa or place.la_gss or "unknown"
+    return digest_text("place", area, place.kind.value)[:ID_HEX]

@@ -1,0 +1,52 @@
+"""The keys that a decision is sealed with, as a value: the shell looks them up, the flow only uses them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+import msgspec
+
+from broker.model.sealing import DataKey, pad, seal
+
+PAIRWISE_HEX = 32
+
+
+class Sealer(msgspec.Struct, frozen=True):
+    """Data keys of connected organisations, the duty desk's for the others, and the broker's own."""
+
+    data_keys: Mapping[str, DataKey]
+    desk: DataKey
+    """For organisations that are not connected: a person at the broker's duty desk passes it on."""
+    rows_key: bytes
+    """Auditors' key for audit rows and intake notes; they survive erasure."""
+    pairwise_secret: bytes
+    """Makes the pseudonym by which one recipient knows one child."""
+
+    def connected(self, organisation: str) -> bool:
+        """True if the organisation has topics and a key of its own."""
+        return organisation in self.data_keys
+
+    def key_for(self, organisation: str) -> DataKey:
+        """The organisation's data key, or the duty desk's."""
+        return self.data_keys.get(organisation, self.desk)
+
+    def pairwise(self, organisation: str, part_key: str) -> str:
+        """Pseudonym of a child, place or group that no two organisations share."""
+        message = f"{organisation}\x00{part_key}".encode()
+        return hmac.new(self.pairwise_secret, message, hashlib.sha256).hexdigest()[:PAIRWISE_HEX]
+
+    def seal_for(self, organisation: str, content: bytes, set_id: str) -> tuple[DataKey, bytes]:
+        """`content`, padded and sealed for one organisation; bound to it and to the set."""
+        key = self.key_for(organisation)
+        return key, seal(key.key, pad(content), sealed_for(organisation, set_id))
+
+    def seal_rows(self, content: bytes, set_id: str) -> bytes:
+        """`content` sealed to the auditors."""
+        return seal(self.rows_key, content, b"rows\n" + set_id.encode())
+
+
+def sealed_for(organisation: str, set_id: str) -> bytes:
+    """Associated data of everything sealed to a recipient: recipient and set id (design: the chain)."""
+    return b"recipient\n" + organisation.encode() + b"\n" + set_id.encode()

@@ -1,0 +1,256 @@
+"""The record of one part in one round: a leaf for every candidate, a closing leaf, sealed alerts.
+
+Refusals are recorded like disclosures. The leaves hold ids, outcomes, field names and reason codes;
+what replay needs is sealed to the subject's key, what reports need to the auditors'; the closing
+leaf commits to both, and to the policy bundle, geography and register that were used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from broker.model.canonical import canonical_json, digest_text
+from broker.model.codec import encode
+from broker.model.sealer import Sealer
+from broker.model.sealing import seal
+from broker.model.types import (
+    AlertContent,
+    Channel,
+    DecisionSet,
+    Mode,
+    ReleasedField,
+    SealedDelivery,
+    SetKind,
+    Sidecar,
+)
+from broker.model.values import Decision, Linked, Outcome, StateEntry, Weight
+from broker.record.clocks import acknowledge_by
+from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """One candidate's decision with what redaction built from it: (field, value, transform)."""
+
+    decision: Decision
+    released: tuple[tuple[str, Any, str], ...]
+
+
+class PolicyHashes(msgspec.Struct, frozen=True):
+    """By what the decision was made, content-addressed."""
+
+    bundle: str
+    geography: str
+    register: str
+    parameters: str
+
+
+def decision_set_id(publisher: str, event_id: str, version: int, part_key: str, round_: int) -> str:
+    """Hash of event id, version, token and round (and publisher: ids are the publisher's own)."""
+    return digest_text("decision", publisher, event_id, str(version), part_key, str(round_))
+
+
+def decision_record(
+    linked: Linked,
+    weight: Weight,
+    decided: Sequence[Decided],
+    past: Sequence[StateEntry],
+    hashes: PolicyHashes,
+    sealer: Sealer,
+    subject_key: bytes,
+) -> DecisionSet:
+    """The decision set of one part in one round; the same input gives the same bytes."""
+    part = linked.part
+    set_id = decision_set_id(
+        part.event.publisher, part.event.event_id, part.event.version, part.part_key, part.round
+    )
+    facts = seal(subject_key, _facts(linked, past), b"facts\n" + set_id.encode())
+    rows = sealer.seal_rows(canonical_json(_rows(linked, weight, decided)), set_id)
+    deliveries: list[SealedDelivery] = []
+    leaves: list[bytes] = []
+    for number, one in enumerate(decided):
+        delivery = None
+        if one.decision.outcome is Outcome.PERMIT and one.decision.mode is not None:
+            delivery = _alert(linked, weight, one, hashes, sealer, set_id)
+            deliveries.append(delivery)
+        leaves.append(_decision_leaf(linked, weight, one.decision, number, set_id, delivery))
+    leaves.append(_closing_leaf(linked, decided, hashes, set_id, facts, rows))
+    return DecisionSet(
+        set_id=set_id,
+        kind=SetKind.DECISION,
+        leaves=tuple(leaves),
+        deliveries=tuple(deliveries),
+        sidecars=(Sidecar(name="facts", content=facts), Sidecar(name="rows", content=rows)),
+    )
+
+
+def _identity(linked: Linked) -> dict[str, Any]:
+    part = linked.part
+    return {
+        "event_id": part.event.event_id,
+        "version": part.event.version,
+        "publisher": part.event.publisher,
+        "part_id": part.part_id,
+        "round": part.round,
+    }
+
+
+def _decision_leaf(
+    linked: Linked,
+    weight: Weight,
+    decision: Decision,
+    number: int,
+    set_id: str,
+    delivery: SealedDelivery | None,
+) -> bytes:
+    candidate = decision.candidate
+    return leaf(
+        "decision",
+        set_id,
+        **_identity(linked),
+        n=number,
+        recipient=candidate.recipient,
+        organisation=candidate.organisation,
+        role=candidate.role,
+        capacity=list(candidate.capacity),
+        outcome=decision.outcome.value,
+        mode=decision.mode,
+        released=[ruling.field for ruling in decision.released],
+        clauses=sorted({ruling.clause for ruling in decision.released}),
+        withheld=[list(pair) for pair in decision.withheld],
+        reasons=list(decision.reasons),
+        obligations=list(decision.obligations),
+        weight={"value": weight.value, "band": weight.band},
+        recipient_leaf=leaf_hash(delivery.leaf) if delivery else None,
+        channel=delivery.channel.value if delivery else None,
+    )
+
+
+def _closing_leaf(
+    linked: Linked,
+    decided: Sequence[Decided],
+    hashes: PolicyHashes,
+    set_id: str,
+    facts: bytes,
+    rows: bytes,
+) -> bytes:
+    outcomes = [one.decision.outcome for one in decided]
+    return leaf(
+        "closing",
+        set_id,
+        **_identity(linked),
+        count=len(decided),
+        permit=outcomes.count(Outcome.PERMIT),
+        deny=outcomes.count(Outcome.DENY),
+        review=outcomes.count(Outcome.REVIEW),
+        decided_at=milliseconds(linked.part.received_at),
+        receipt_set_id=linked.part.receipt_set_id,
+        flags=list(linked.flags),
+        facts_hash=hashlib.sha256(facts).hexdigest(),
+        rows_hash=hashlib.sha256(rows).hexdigest(),
+        policy_bundle=hashes.bundle,
+        geography=hashes.geography,
+        register=hashes.register,
+        parameters=hashes.parameters,
+    )
+
+
+def _alert(
+    linked: Linked,
+    weight: Weight,
+    one: Decided,
+    hashes: PolicyHashes,
+    sealer: Sealer,
+    set_id: str,
+) -> SealedDelivery:
+    """The alert, built from released fields only: an unreleased one has no way in."""
+    part, decision = linked.part, one.decision
+    candidate = decision.candidate
+    in_full = decision.mode == Mode.CONTENT
+    content = AlertContent(
+        alert_id=digest_text(Channel.ALERT.value, set_id, candidate.recipient),
+        event_id=part.event.event_id,
+        part=sealer.pairwise(candidate.organisation, part.part_key),
+        recipient=candidate.recipient,
+        capacity=candidate.capacity,
+        mode=Mode(decision.mode),
+        released=tuple(
+            ReleasedField(field=field, value=canonical_json(value).decode(), transform=transform)
+            for field, value, transform in one.released
+        ),
+        obligations=decision.obligations,
+        reasons=decision.reasons,
+        weight_band=weight.band if in_full else "not_released",
+        weight_explanation=weight.explanation if in_full else (),
+        severity=part.event.severity.value,
+        acknowledge_by=acknowledge_by(part.event.severity, part.event.when, part.received_at),
+        decided_at=part.received_at,
+        policy_bundle=hashes.bundle,
+        marking=part.event.marking,
+    )
+    return sealed_delivery(
+        sealer,
+        Channel.ALERT,
+        candidate.organisation,
+        set_id,
+        candidate.recipient,
+        encode(content),
+    )
+
+
+def _facts(linked: Linked, past: Sequence[StateEntry]) -> bytes:
+    """Everything that replay needs to decide again: the event, the part and the past that was used."""
+    part = linked.part
+    return msgspec.msgpack.encode(
+        {
+            "event": encode(part.event),
+            "part_id": part.part_id,
+            "part_key": part.part_key,
+            "kind": part.kind.value,
+            "subject_ref": part.subject.subject_ref if part.subject else None,
+            "received_at": milliseconds(part.received_at),
+            "order": part.order,
+            "part_count": part.part_count,
+            "receipt_set_id": part.receipt_set_id,
+            "flags": part.flags,
+            "round": part.round,
+            "past": [entry for entry in past if entry.order < part.order],
+        }
+    )
+
+
+def _rows(linked: Linked, weight: Weight, decided: Sequence[Decided]) -> dict[str, Any]:
+    """Categories, stages and times for reports, without identifiers; they survive erasure."""
+    event, subject = linked.part.event, linked.part.subject
+    grading = event.grading
+    return {
+        "event_type": event.event_type.value,
+        "provenance": event.provenance.value,
+        "directness": event.directness.value,
+        "specificity": event.specificity.value,
+        "severity": event.severity.value,
+        "grading_scheme": grading.scheme if grading else None,
+        "grading": [grading.source_evaluation, grading.information_assessment] if grading else None,
+        "observed_at": milliseconds(event.observed_at),
+        "reported_at": milliseconds(event.reported_at),
+        "received_at": milliseconds(linked.part.received_at),
+        "weight": weight.value,
+        "band": weight.band,
+        "explanation": list(weight.explanation),
+        "origins": weight.independent_origins,
+        "ethnicity": subject.ethnicity.code if subject and subject.ethnicity else None,
+        "sex": subject.sex if subject else None,
+        "candidates": [
+            {
+                "recipient": one.decision.candidate.recipient,
+                "capacity": list(one.decision.candidate.capacity),
+                "outcome": one.decision.outcome.value,
+                "released": len(one.released),
+                "withheld": [field for field, _ in one.decision.withheld],
+            }
+            for one in decided
+        ],
+    }

@@ -1,0 +1,175 @@
+"""Intake's records: every Kafka record that was read gets one leaf and its sender one receipt."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+
+from broker.model.canonical import digest_text
+from broker.model.codec import encode
+from broker.model.sealer import Sealer
+from broker.model.types import (
+    Action,
+    Channel,
+    DecisionSet,
+    IntakeOutcome,
+    ReceiptContent,
+    SealedDelivery,
+    SetKind,
+    Sidecar,
+)
+from broker.model.values import Rejection, SourcePosition
+from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery, source_of
+
+
+def intake_set_id(source: SourcePosition) -> str:
+    """Set id of an intake record: hash of topic, partition and offset."""
+    return digest_text("intake", source.topic, str(source.partition), str(source.offset))
+
+
+def accepted_record(
+    source: SourcePosition,
+    owner: str,
+    event_id: str,
+    version: int,
+    parts: tuple[str, ...],
+    envelope_hash: str,
+    receipt: ReceiptContent,
+    sealer: Sealer,
+) -> DecisionSet:
+    """The leaf of an accepted event, with the ids of its parts, and the publisher's receipt."""
+    set_id = intake_set_id(source)
+    delivery = _receipt(sealer, owner, set_id, receipt)
+    own = leaf(
+        "accepted",
+        set_id,
+        source=source_of(source),
+        received_at=milliseconds(receipt.received_at),
+        publisher=owner,
+        event_id=event_id,
+        version=version,
+        parts=list(parts),
+        flags=list(receipt.flags),
+        envelope_hash=envelope_hash,
+        receipt=leaf_hash(delivery.leaf),
+    )
+    return _intake_set(set_id, own, delivery)
+
+
+def duplicate_record(
+    source: SourcePosition,
+    owner: str,
+    event_id: str,
+    first_set_id: str,
+    first_receipt: ReceiptContent,
+    received_at: datetime.datetime,
+    sealer: Sealer,
+) -> DecisionSet:
+    """Same id and same bytes: a leaf that names the first record, and the first receipt again."""
+    set_id = intake_set_id(source)
+    delivery = _receipt(sealer, owner, set_id, _as_duplicate(first_receipt))
+    own = leaf(
+        "duplicate",
+        set_id,
+        source=source_of(source),
+        received_at=milliseconds(received_at),
+        publisher=owner,
+        event_id=event_id,
+        first_set_id=first_set_id,
+        receipt=leaf_hash(delivery.leaf),
+    )
+    return _intake_set(set_id, own, delivery)
+
+
+def rejected_record(
+    source: SourcePosition,
+    owner: str,
+    rejection: Rejection,
+    envelope_hash: str,
+    received_at: datetime.datetime,
+    sealer: Sealer,
+) -> DecisionSet:
+    """The leaf of a refused record and a receipt that says what was wrong and what to do."""
+    set_id = intake_set_id(source)
+    content = ReceiptContent(
+        outcome=IntakeOutcome.REJECTED,
+        event_id=rejection.event_id,
+        reason=rejection.reason,
+        explanation=rejection.explanation,
+        received_at=received_at,
+    )
+    delivery = _receipt(sealer, owner, set_id, content)
+    own = leaf(
+        "rejected",
+        set_id,
+        source=source_of(source),
+        received_at=milliseconds(received_at),
+        publisher=owner,
+        reason=rejection.reason,
+        envelope_hash=envelope_hash,
+        receipt=leaf_hash(delivery.leaf),
+    )
+    return _intake_set(set_id, own, delivery)
+
+
+def action_record(
+    source: SourcePosition,
+    action: Action,
+    envelope_hash: str,
+    receipt: ReceiptContent,
+    sealer: Sealer,
+) -> DecisionSet:
+    """The leaf of a human act. Its words are sealed to the auditors; the leaf commits to them."""
+    set_id = intake_set_id(source)
+    delivery = _receipt(sealer, action.organisation, set_id, receipt)
+    rows = sealer.seal_rows(encode(action), set_id)
+    own = leaf(
+        "action",
+        set_id,
+        source=source_of(source),
+        received_at=milliseconds(receipt.received_at),
+        publisher=action.organisation,
+        action_id=action.action_id,
+        action=action.kind.value,
+        alert_id=action.alert_id,
+        event_id=action.event_id,
+        part_id=action.part_id,
+        envelope_hash=envelope_hash,
+        rows_hash=hashlib.sha256(rows).hexdigest(),
+        receipt=leaf_hash(delivery.leaf),
+    )
+    return DecisionSet(
+        set_id=set_id,
+        kind=SetKind.ACTION,
+        leaves=(own,),
+        deliveries=(delivery,),
+        sidecars=(Sidecar(name="rows", content=rows),),
+    )
+
+
+def link_record(source: SourcePosition, event_id: str, younger: str, older: str) -> DecisionSet:
+    """A join: the state of `younger` moves to `older` because one event stated both."""
+    set_id = digest_text("link", intake_set_id(source), younger, older)
+    own = leaf("link", set_id, event_id=event_id, moved_from=younger, moved_to=older)
+    return DecisionSet(set_id=set_id, kind=SetKind.LINK, leaves=(own,))
+
+
+def _receipt(sealer: Sealer, owner: str, set_id: str, content: ReceiptContent) -> SealedDelivery:
+    return sealed_delivery(sealer, Channel.RECEIPT, owner, set_id, owner, encode(content))
+
+
+def _as_duplicate(first: ReceiptContent) -> ReceiptContent:
+    """The first receipt again, marked as a repeat; its time, parts and flags are the first's."""
+    return ReceiptContent(
+        outcome=IntakeOutcome.DUPLICATE,
+        event_id=first.event_id,
+        parts=first.parts,
+        flags=first.flags,
+        received_at=first.received_at,
+    )
+
+
+def _intake_set(set_id: str, own: bytes, delivery: SealedDelivery) -> DecisionSet:
+    return DecisionSet(
+        set_id=set_id, kind=SetKind.INTAKE, leaves=(own,), deliveries=(delivery,)
+    )

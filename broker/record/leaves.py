@@ -1,0 +1,78 @@
+"""Leaves and sealed deliveries: shapes shared by every kind of record.
+
+A leaf is canonical JSON with ids, outcomes, reason codes and hashes, never content. `v` is the
+version of the leaf format. A delivery has a leaf in the recipient's own log, which commits to the
+sealed bytes; the auditors' leaf commits to that leaf.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from typing import Any
+
+from broker.model.canonical import canonical_json, digest_text
+from broker.model.sealer import Sealer
+from broker.model.types import Channel, SealedDelivery
+from broker.model.values import SourcePosition
+
+FORMAT = 1
+LEAF_PREFIX = b"\x00"
+
+
+def leaf(kind: str, set_id: str, **fields: Any) -> bytes:
+    """One leaf as canonical JSON."""
+    return canonical_json({"kind": kind, "v": FORMAT, "set_id": set_id, **fields})
+
+
+def leaf_hash(data: bytes) -> str:
+    """RFC 6962 leaf hash in hex: how one log's leaf commits to another's."""
+    return hashlib.sha256(LEAF_PREFIX + data).hexdigest()
+
+
+def milliseconds(moment: datetime.datetime) -> int:
+    """UTC milliseconds since 1970, as Kafka counts."""
+    return round(moment.timestamp() * 1000)
+
+
+def source_of(position: SourcePosition) -> dict[str, Any]:
+    """The Kafka position of the record that a leaf accounts for."""
+    return {
+        "topic": position.topic,
+        "partition": position.partition,
+        "offset": position.offset,
+    }
+
+
+def sealed_delivery(
+    sealer: Sealer,
+    channel: Channel,
+    organisation: str,
+    set_id: str,
+    addressee: str,
+    content: bytes,
+) -> SealedDelivery:
+    """Sealed content for one organisation and the leaf of its own log.
+
+    An organisation that is not connected is served through the `manual` channel: the duty desk
+    opens it and passes it on by telephone, so that nobody is left out for want of a connection.
+    """
+    key, sealed = sealer.seal_for(organisation, content, set_id)
+    message_id = digest_text(channel.value, set_id, addressee)
+    own_leaf = leaf(
+        channel.value,
+        set_id,
+        message_id=message_id,
+        recipient=addressee,
+        content_hash=hashlib.sha256(sealed).hexdigest(),
+    )
+    reached = channel if sealer.connected(organisation) else Channel.MANUAL
+    return SealedDelivery(
+        recipient=organisation,
+        channel=reached,
+        message_id=message_id,
+        leaf=own_leaf,
+        key_id=key.key_id,
+        wrapped_key=key.wrapped,
+        sealed=sealed,
+    )

@@ -1,0 +1,215 @@
+"""What it says: consistency with the envelope, check digits, codes and age.
+
+A failed check digit sets the identifier aside and flags the event, which goes on: a mistyped number
+must not keep a warning from those who need it. Late is normal and never a reason to refuse.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+import msgspec
+from stdnum.gb import nhs, upn
+
+from broker.model.commitments import commitment_root
+from broker.model.reference import Reference
+from broker.model.types import (
+    Action,
+    ConcernEvent,
+    Envelope,
+    Identifier,
+    IdentifierScheme,
+    NexusFact,
+    Subject,
+)
+from broker.model.values import Rejection
+
+CHECK_DIGIT_FAILED = "check_digit_failed"
+MAX_AHEAD = datetime.timedelta(minutes=15)
+"""How far a report may claim to be ahead of Kafka's clock before it is refused."""
+COUNTRY_PREFIXES = ("E", "W", "S")
+GSS_LENGTH = 9
+UPN_FORM = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-HJ-NP-RT-Z]")
+
+
+def check_event(
+    event: ConcernEvent,
+    envelope: Envelope | None,
+    seed: bytes,
+    received_at: datetime.datetime,
+    reference: Reference,
+) -> tuple[ConcernEvent, tuple[str, ...]] | Rejection:
+    """The event with bad identifiers set aside, and flags; or why it is refused.
+
+    `envelope` is None for an unsigned event (`broker decide`), which is flagged so.
+    """
+    refusal = (
+        (envelope and _matches_envelope(event, envelope, seed))
+        or _has_matter(event)
+        or _known_codes(event, received_at.date(), reference)
+        or _not_ahead(event.reported_at, received_at, event.event_id)
+    )
+    if refusal:
+        return refusal
+    kept, failed = _with_sound_identifiers(event)
+    flags = ["unsigned"] if envelope is None else []
+    if failed:
+        flags.append(CHECK_DIGIT_FAILED)
+    return _with_current_codes(kept, reference), tuple(flags)
+
+
+def check_action(
+    action: Action, envelope: Envelope | None, seed: bytes, received_at: datetime.datetime
+) -> Rejection | None:
+    """None if the act belongs to its envelope, names what it acts on, and gives a reason if needed."""
+    if envelope is not None:
+        if (action.action_id, action.organisation) != (envelope.event_id, envelope.publisher):
+            return _mismatch(action.action_id)
+        if commitment_root(action, seed) != envelope.commitment_root:
+            return _uncommitted(action.action_id)
+    if not (action.alert_id or action.event_id):
+        return Rejection(
+            "action_without_object",
+            "the action names neither an alert nor an event: say what it acts on",
+            action.action_id,
+        )
+    if action.kind.value in {"review", "release", "withdraw"} and not (action.reason or "").strip():
+        return Rejection(
+            "action_without_reason",
+            f"a {action.kind.value} needs a written reason: add it",
+            action.action_id,
+        )
+    return _not_ahead(action.acted_at, received_at, action.action_id)
+
+
+def _matches_envelope(event: ConcernEvent, envelope: Envelope, seed: bytes) -> Rejection | None:
+    if (event.event_id, event.publisher) != (envelope.event_id, envelope.publisher):
+        return _mismatch(envelope.event_id)
+    if commitment_root(event, seed) != envelope.commitment_root:
+        return _uncommitted(event.event_id)
+    return None
+
+
+def _mismatch(statement_id: str) -> Rejection:
+    return Rejection(
+        "envelope_mismatch",
+        "publisher or id inside differ from those on the envelope: they must be the same",
+        statement_id,
+    )
+
+
+def _uncommitted(statement_id: str) -> Rejection:
+    return Rejection(
+        "commitment_mismatch",
+        "the signed commitment does not fit the content: compute it over the final content",
+        statement_id,
+    )
+
+
+def _has_matter(event: ConcernEvent) -> Rejection | None:
+    if event.subjects or event.place is not None or event.group is not None:
+        return None
+    return Rejection(
+        "no_subject_and_no_place",
+        "the event names no child, no place and no group: say what it is about",
+        event.event_id,
+    )
+
+
+def _known_codes(
+    event: ConcernEvent, on: datetime.date, reference: Reference
+) -> Rejection | None:
+    stated = [("place.la_gss", event.place.la_gss)] if event.place and event.place.la_gss else []
+    for index, subject in enumerate(event.subjects):
+        stated.extend(
+            (f"subjects[{index}].nexus[{position}].organisation", fact.organisation)
+            for position, fact in enumerate(subject.nexus)
+        )
+    for where, code in stated:
+        if reference.current_code(code) in reference.organisations:
+            continue
+        if _looks_like_gss(code):
+            return Rejection(
+                "invalid_gss_code",
+                f"{where}: no authority or force has that code: look it up in "
+                "schemas/codesets/authorities.csv",
+                event.event_id,
+            )
+        return Rejection(
+            "unknown_organisation",
+            f"{where}: the register has no organisation with that code: "
+            "use a code of policies/organisations/",
+            event.event_id,
+        )
+    return None
+
+
+def _looks_like_gss(code: str) -> bool:
+    return len(code) == GSS_LENGTH and code[0] in COUNTRY_PREFIXES and code[1:].isdigit()
+
+
+def _not_ahead(
+    stated: datetime.datetime, received_at: datetime.datetime, statement_id: str
+) -> Rejection | None:
+    if stated <= received_at + MAX_AHEAD:
+        return None
+    return Rejection(
+        "from_the_future",
+        "the report is dated after it was received: check the sending system's clock and time zone",
+        statement_id,
+    )
+
+
+def _with_sound_identifiers(event: ConcernEvent) -> tuple[ConcernEvent, bool]:
+    """The event without identifiers whose check digit fails, and whether any did."""
+    subjects = tuple(
+        msgspec.structs.replace(
+            subject, identifiers=tuple(one for one in subject.identifiers if _is_sound(one))
+        )
+        for subject in event.subjects
+    )
+    failed = any(
+        len(kept.identifiers) != len(stated.identifiers)
+        for kept, stated in zip(subjects, event.subjects, strict=True)
+    )
+    return (msgspec.structs.replace(event, subjects=subjects) if failed else event), failed
+
+
+def _is_sound(identifier: Identifier) -> bool:
+    """NHS number: mod 11; UPN: mod 23 check letter (domain section 5); local ids are opaque."""
+    if identifier.scheme is IdentifierScheme.NHS_NUMBER:
+        return bool(nhs.is_valid(identifier.value))
+    if identifier.scheme is IdentifierScheme.UPN:
+        return _upn_holds(upn.compact(identifier.value))
+    return bool(identifier.value.strip())
+
+
+def _upn_holds(number: str) -> bool:
+    """Form and check letter only: a newly formed authority's number is not a mistyped one."""
+    if not UPN_FORM.fullmatch(number):
+        return False
+    return bool(upn.calc_check_digit(number[1:]) == number[0])
+
+
+def _with_current_codes(event: ConcernEvent, reference: Reference) -> ConcernEvent:
+    """Old GSS codes are accepted and replaced: what goes out names the code in force."""
+    place = event.place
+    if place is not None and place.la_gss in reference.successors:
+        place = msgspec.structs.replace(place, la_gss=reference.current_code(place.la_gss or ""))
+    if place is event.place and not any(
+        fact.organisation in reference.successors
+        for subject in event.subjects
+        for fact in subject.nexus
+    ):
+        return event
+    subjects = tuple(_current_subject(subject, reference) for subject in event.subjects)
+    return msgspec.structs.replace(event, place=place, subjects=subjects)
+
+
+def _current_subject(subject: Subject, reference: Reference) -> Subject:
+    nexus: tuple[NexusFact, ...] = tuple(
+        msgspec.structs.replace(fact, organisation=reference.current_code(fact.organisation))
+        for fact in subject.nexus
+    )
+    return msgspec.structs.replace(subject, nexus=nexus)
