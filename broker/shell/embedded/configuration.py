@@ -11,9 +11,9 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 
-# Nouns in braces are filled in at each start; a caller's own properties may use {port} and
+# Words in braces are filled in at each start; a caller's own properties may use {port} and
 # {controller_port} too, for example to add a TLS listener.
-_DEFAULTS: Mapping[str, str] = {
+_NODE: Mapping[str, str] = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.quorum.voters": f"1@{HOST}:{{controller_port}}",
@@ -22,6 +22,10 @@ _DEFAULTS: Mapping[str, str] = {
     "advertised.listeners": f"PLAINTEXT://{HOST}:{{port}}",
     "inter.broker.listener.name": "PLAINTEXT",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+}
+
+# What the broker needs of any single Kafka node, wherever that runs (the tests' container too).
+BEHAVIOUR: Mapping[str, str] = {
     # A topic exists because deploy/topics.yaml says so, never because someone misspelt one.
     "auto.create.topics.enable": "false",
     # "Now" in the flow is the time at which Kafka took the record.
@@ -74,7 +78,7 @@ def server_properties(
     properties: Mapping[str, str], *, port: int, controller_port: int, log_dir: Path
 ) -> str:
     """The text of server.properties: the defaults, then `properties`, with the ports filled in."""
-    merged = {**_DEFAULTS, "log.dirs": str(log_dir), **properties}
+    merged = {**_NODE, **BEHAVIOUR, "log.dirs": str(log_dir), **properties}
     places = {"{port}": str(port), "{controller_port}": str(controller_port)}
     lines = []
     for name, value in sorted(merged.items()):

@@ -66,6 +66,7 @@ def main(arguments: list[str]) -> int:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            close_fds=False,  # the claim on Kafka's folder is to last as long as Java does
             preexec_fn=die_with_parent,  # noqa: PLW1509 -- the guard has one thread
         )
     sys.stdout.write(f"{child.pid}\n")

