@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -33,6 +34,7 @@ LOCK_FILE = Path(__file__).resolve().parents[3] / "deploy" / "kafka-jars.lock"
 CACHE_VARIABLE = "BROKER_CACHE_DIR"
 _DOWNLOADS_AT_ONCE = 4
 _TIMEOUT_S = 60
+_STALE_AFTER_S = 3600
 
 
 class Jar(msgspec.Struct, frozen=True):
@@ -122,6 +124,9 @@ def _fetch(missing: Sequence[Jar], folder: Path, *, quiet: bool) -> None:
     total = sum(jar.size for jar in missing)
     console = Console(stderr=True, quiet=quiet)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    for left in folder.glob(".fetching-*"):  # by a fetch that was killed
+        if time.time() - left.stat().st_mtime > _STALE_AFTER_S:
+            shutil.rmtree(left, ignore_errors=True)
     staging = Path(tempfile.mkdtemp(prefix=".fetching-", dir=folder))
     try:
         with (
