@@ -12,11 +12,14 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from broker.decide import PolicyBundle, decide
+from broker.intake import part_binding
 from broker.link import link
 from broker.locate import candidates
+from broker.model.codec import decode
 from broker.model.reference import Reference
 from broker.model.sealer import Sealer
-from broker.model.types import Action, DecisionSet
+from broker.model.sealing import unseal
+from broker.model.types import Action, ConcernEvent, DecisionSet, Part
 from broker.model.values import Linked, PartInput, Rejection, StateEntry, Weight
 from broker.reception import (
     IntakeResult,
@@ -102,3 +105,29 @@ def record_part(
     return decision_record(
         result.linked, result.weight, result.decided, past, policy.hashes, sealer, subject_key
     )
+
+
+def part_input(part: Part, order: int, parts_key: bytes) -> PartInput:
+    """The part with its event opened, as the flow takes it. `order` is its place in the stream."""
+    event = decode(unseal(parts_key, part.sealed, part_binding(part.part_id)), ConcernEvent)
+    subject = next((one for one in event.subjects if one.subject_ref == part.subject_ref), None)
+    return PartInput(
+        part_id=part.part_id,
+        part_key=part.part_key,
+        kind=part.kind,
+        event=event,
+        subject=subject,
+        received_at=part.received_at,
+        order=order,
+        part_count=part.part_count,
+        receipt_set_id=part.receipt_set_id,
+        flags=part.flags,
+    )
+
+
+def undecided(part: PartInput, past: Sequence[StateEntry]) -> DecidedPart:
+    """A part that could not be decided: told to nobody, closed with flag `policy_error`, alarmed."""
+    linked = link(part, past)
+    flagged = msgspec.structs.replace(linked, flags=(*linked.flags, "policy_error"))
+    nothing = Weight(0, "not_weighed", ("The part could not be weighed.",), 0)
+    return DecidedPart(flagged, nothing, ())

@@ -13,6 +13,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from broker.intake import (
+    MAX_RECORD_BYTES,
     AliasEntry,
     SeenEntry,
     identity_tokens,
@@ -72,6 +73,7 @@ class Reception(msgspec.Struct, frozen=True):
     reference: Reference
     sealer: Sealer
     registry: Mapping[int, bytes] | None = None
+    max_bytes: int = MAX_RECORD_BYTES
 
 
 class IntakeView(msgspec.Struct, frozen=True):
@@ -88,13 +90,17 @@ class IntakeResult(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...] = ()
     seen: tuple[str, SeenEntry] | None = None
     aliases: tuple[tuple[str, AliasEntry], ...] = ()
+    rejection: Rejection | None = None
+    duplicate: bool = False
 
 
 def open_record(
     record: RawRecord, reception: Reception
 ) -> tuple[Envelope, bytes, ConcernEvent | Action] | Rejection:
     """(envelope, seed, statement) of a record whose sender is who it says; or why not."""
-    envelope = read_envelope(record.data, registry=reception.registry)
+    envelope = read_envelope(
+        record.data, max_bytes=reception.max_bytes, registry=reception.registry
+    )
     if isinstance(envelope, Rejection):
         return envelope
     refusal = check_sender(envelope, record.owner, reception.publisher_keys)
@@ -176,7 +182,7 @@ def rejected(record: RawRecord, rejection: Rejection, reception: Reception) -> I
         record.received_at,
         reception.sealer,
     )
-    return IntakeResult(sets=(refused,))
+    return IntakeResult(sets=(refused,), rejection=rejection)
 
 
 def _first_seen(
@@ -206,9 +212,7 @@ def _accepted(
     parts, moves = parts_of(event, seen, reception.parts_key)
     accepted = accepted_record(
         record.source,
-        event.publisher,
-        event.event_id,
-        event.version,
+        event,
         tuple(part.part_id for part in parts),
         record.envelope_hash,
         _receipt_content(event.event_id, seen, len(parts)),
@@ -247,7 +251,7 @@ def _repeated(
         record.received_at,
         reception.sealer,
     )
-    return IntakeResult(sets=(repeat,))
+    return IntakeResult(sets=(repeat,), duplicate=True)
 
 
 def _receipt_content(statement_id: str, seen: SeenEntry, parts: int = 0) -> ReceiptContent:

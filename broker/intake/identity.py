@@ -64,9 +64,7 @@ def resolve(
     joined = tuple(sorted(known - {oldest.canonical}))
     fresh = [token for token in tokens if aliases.get(token) != oldest]
     moved = {*fresh, *joined, oldest.canonical}
-    rows = tuple(
-        (token, oldest) for token in sorted(moved) if aliases.get(token) != oldest
-    )
+    rows = tuple((token, oldest) for token in sorted(moved) if aliases.get(token) != oldest)
     return Resolution(token=oldest.canonical, entries=rows, joined=joined)
 
 

@@ -65,8 +65,8 @@ def parts_of(
 ) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
     """(parts to decide, moves to carry out first) of an accepted event."""
     keys = part_keys(event)
-    decide_parts = []
-    moves = []
+    decide_parts: list[Part] = []
+    moves: list[Part] = []
     sealed_event = encode(event)
     for key, resolution in zip(keys, seen.resolutions, strict=True):
         identity = part_id(event.publisher, event.event_id, event.version, resolution.token)

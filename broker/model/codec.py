@@ -60,7 +60,9 @@ def encode(value: msgspec.Struct) -> bytes:
     return stream.getvalue()
 
 
-def decode(data: bytes, kind: type[ValueT], *, registry: Mapping[int, bytes] | None = None) -> ValueT:
+def decode(
+    data: bytes, kind: type[ValueT], *, registry: Mapping[int, bytes] | None = None
+) -> ValueT:
     """The value of type `kind` in `data`, written under today's or any released schema.
 
     `registry` maps Confluent schema ids to fingerprints; without one that framing is refused.
@@ -77,9 +79,7 @@ def decode(data: bytes, kind: type[ValueT], *, registry: Mapping[int, bytes] | N
     stream.seek(body_at)
     reader = parsed_schemas()[name]
     try:
-        plain = fastavro.schemaless_reader(
-            stream, writer, None if writer is reader else reader
-        )
+        plain = fastavro.schemaless_reader(stream, writer, None if writer is reader else reader)
     except Exception as error:  # noqa: BLE001 -- hostile bytes: fastavro raises whatever the damage leads to
         raise CodecError(
             "truncated",
@@ -99,7 +99,9 @@ def _writer_of(data: bytes, registry: Mapping[int, bytes] | None) -> tuple[str, 
     if data[:2] == MARKER and len(data) >= HEADER_BYTES:
         found = _known_writers().get(data[2:HEADER_BYTES])
         body_at = HEADER_BYTES
-    elif data[:1] == CONFLUENT_MAGIC and len(data) >= CONFLUENT_HEADER_BYTES and registry is not None:
+    elif (
+        data[:1] == CONFLUENT_MAGIC and len(data) >= CONFLUENT_HEADER_BYTES and registry is not None
+    ):
         schema_id = int.from_bytes(data[1:CONFLUENT_HEADER_BYTES], "big")
         found = _known_writers().get(registry.get(schema_id, b""))
         body_at = CONFLUENT_HEADER_BYTES

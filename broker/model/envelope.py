@@ -65,7 +65,9 @@ def seal_statement(
         epoch=epoch.name,
         event_id=statement_id,
         commitment_root=commitment_root(statement, seed),
-        sealed_body=HPKE.encrypt(body, epoch.public_key, _info(identity.organisation, statement_id)),
+        sealed_body=HPKE.encrypt(
+            body, epoch.public_key, _info(identity.organisation, statement_id)
+        ),
         signature=b"",
     )
     signature = identity.key.sign(signing_input(unsigned))

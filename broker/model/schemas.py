@@ -46,6 +46,5 @@ def parsed_schemas(directory: Path = SCHEMAS_DIR) -> dict[str, Any]:
 
 
 def fingerprint_of(schema: Any) -> bytes:
-    """The eight little-endian bytes of the CRC-64-AVRO fingerprint (Avro specification, single-object encoding)."""
+    """Eight bytes: the CRC-64-AVRO fingerprint as single-object encoding carries it (little-endian)."""
     return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
-

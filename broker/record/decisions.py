@@ -176,7 +176,7 @@ def _alert(
         part=sealer.pairwise(candidate.organisation, part.part_key),
         recipient=candidate.recipient,
         capacity=candidate.capacity,
-        mode=Mode(decision.mode),
+        mode=Mode.CONTENT if in_full else Mode.EXISTENCE,
         released=tuple(
             ReleasedField(field=field, value=canonical_json(value).decode(), transform=transform)
             for field, value, transform in one.released

@@ -11,6 +11,7 @@ from broker.model.sealer import Sealer
 from broker.model.types import (
     Action,
     Channel,
+    ConcernEvent,
     DecisionSet,
     IntakeOutcome,
     ReceiptContent,
@@ -29,9 +30,7 @@ def intake_set_id(source: SourcePosition) -> str:
 
 def accepted_record(
     source: SourcePosition,
-    owner: str,
-    event_id: str,
-    version: int,
+    event: ConcernEvent,
     parts: tuple[str, ...],
     envelope_hash: str,
     receipt: ReceiptContent,
@@ -39,15 +38,15 @@ def accepted_record(
 ) -> DecisionSet:
     """The leaf of an accepted event, with the ids of its parts, and the publisher's receipt."""
     set_id = intake_set_id(source)
-    delivery = _receipt(sealer, owner, set_id, receipt)
+    delivery = _receipt(sealer, event.publisher, set_id, receipt)
     own = leaf(
         "accepted",
         set_id,
         source=source_of(source),
         received_at=milliseconds(receipt.received_at),
-        publisher=owner,
-        event_id=event_id,
-        version=version,
+        publisher=event.publisher,
+        event_id=event.event_id,
+        version=event.version,
         parts=list(parts),
         flags=list(receipt.flags),
         envelope_hash=envelope_hash,
@@ -170,6 +169,4 @@ def _as_duplicate(first: ReceiptContent) -> ReceiptContent:
 
 
 def _intake_set(set_id: str, own: bytes, delivery: SealedDelivery) -> DecisionSet:
-    return DecisionSet(
-        set_id=set_id, kind=SetKind.INTAKE, leaves=(own,), deliveries=(delivery,)
-    )
+    return DecisionSet(set_id=set_id, kind=SetKind.INTAKE, leaves=(own,), deliveries=(delivery,))

@@ -47,7 +47,7 @@ def check_event(
     refusal = (
         (envelope and _matches_envelope(event, envelope, seed))
         or _has_matter(event)
-        or _known_codes(event, received_at.date(), reference)
+        or _known_codes(event, reference)
         or _not_ahead(event.reported_at, received_at, event.event_id)
     )
     if refusal:
@@ -117,9 +117,7 @@ def _has_matter(event: ConcernEvent) -> Rejection | None:
     )
 
 
-def _known_codes(
-    event: ConcernEvent, on: datetime.date, reference: Reference
-) -> Rejection | None:
+def _known_codes(event: ConcernEvent, reference: Reference) -> Rejection | None:
     stated = [("place.la_gss", event.place.la_gss)] if event.place and event.place.la_gss else []
     for index, subject in enumerate(event.subjects):
         stated.extend(

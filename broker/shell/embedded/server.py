@@ -208,12 +208,20 @@ class EmbeddedKafka:
             return server_properties(self._properties, log_dir=log_dir, **ports)
 
         (self.data_dir / "log4j2.properties").write_text(logging_properties(self.data_dir))
-        (self.data_dir / "server.properties").write_text(properties(logs))
+        self._write_secret("server.properties", properties(logs))
         for old in ("kafka.log", "java.out"):
             if (self.data_dir / old).exists():
                 (self.data_dir / old).replace(self.data_dir / f"{old}.before")
         if not (logs / "meta.properties").exists():
             self._format(classpath, logs, properties)
+
+    def _write_secret(self, name: str, text: str) -> Path:
+        """Write a file that its owner alone can read: properties can hold a private key."""
+        path = self.data_dir / name
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_text(text)
+        return path
 
     def _format(self, classpath: str, logs: Path, properties: Callable[[Path], str]) -> None:
         """Format a new folder beside its final place, then move it there: formatted or absent."""
@@ -224,8 +232,7 @@ class EmbeddedKafka:
             )
         fresh = self.data_dir / "logs.new"
         shutil.rmtree(fresh, ignore_errors=True)
-        config = self.data_dir / "format.properties"
-        config.write_text(properties(fresh))
+        config = self._write_secret("format.properties", properties(fresh))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
         done = subprocess.run(

@@ -1,0 +1,134 @@
+"""The whole flow without Kafka: one ordered stream, state in memory.
+
+`broker decide`, the benchmark and the tests run this. It is the same `broker.flow` that the workers
+run; only what keeps the state differs. Time is what the caller says.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from broker.flow import (
+    DecidedPart,
+    Policy,
+    decide_part,
+    part_input,
+    record_part,
+)
+from broker.intake import AliasEntry, SeenEntry, older_of
+from broker.link import entry_of, join
+from broker.model.types import Action, ConcernEvent, DecisionSet, Part, PartStep
+from broker.model.values import Rejection, SourcePosition, StateEntry
+from broker.reception import (
+    IntakeResult,
+    IntakeView,
+    RawRecord,
+    Reception,
+    rejected,
+    take_action,
+    take_event,
+)
+
+NO_SEED = bytes(32)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one statement: its decided parts, or the reason why it was refused."""
+
+    parts: tuple[DecidedPart, ...]
+    sets: tuple[DecisionSet, ...]
+    """Everything that the ledger would record, in order."""
+    rejection: Rejection | None = None
+    duplicate: bool = False
+
+
+class OfflineFlow:
+    """Takes statements one after the other and carries link state from one to the next."""
+
+    def __init__(
+        self, policy: Policy, reception: Reception, subject_key: Callable[[str], bytes]
+    ) -> None:
+        """`subject_key` gives the key of a part key, as the shell's key file does."""
+        self._policy = policy
+        self._reception = reception
+        self._subject_key = subject_key
+        self._seen: dict[str, SeenEntry] = {}
+        self._aliases: dict[str, AliasEntry] = {}
+        self._entries: dict[str, tuple[StateEntry, ...]] = {}
+        self._order = 0
+
+    def submit(
+        self,
+        statement: ConcernEvent | Action,
+        received_at: datetime.datetime,
+        source: SourcePosition,
+        data: bytes = b"",
+    ) -> Outcome:
+        """One unsigned statement through the flow; `data` is what its envelope hash is taken of."""
+        is_action = isinstance(statement, Action)
+        owner = statement.organisation if is_action else statement.publisher
+        record = RawRecord(source, owner, received_at, data, is_action)
+        if self._policy.reference.organisation(owner, received_at.date()) is None:
+            refusal = Rejection(
+                "unknown_publisher",
+                "the publisher is not in the organisation register: "
+                "use a code of policies/organisations/",
+            )
+            return Outcome((), rejected(record, refusal, self._reception).sets, refusal)
+        view = IntakeView(seen=self._seen.get, aliases=lambda tokens: self._alias_rows(tokens))
+        if is_action:
+            taken = take_action(record, statement, None, NO_SEED, view, self._reception)
+        else:
+            taken = take_event(record, statement, None, NO_SEED, view, self._reception)
+        return self._outcome(taken)
+
+    def _outcome(self, taken: IntakeResult) -> Outcome:
+        self._keep(taken)
+        decided: list[DecidedPart] = []
+        sets = list(taken.sets)
+        for part in taken.parts:
+            result = self._work_on(part)
+            if result is not None:
+                decided.append(result[0])
+                sets.append(result[1])
+        return Outcome(tuple(decided), tuple(sets), taken.rejection, taken.duplicate)
+
+    def _keep(self, taken: IntakeResult) -> None:
+        for token, entry in taken.aliases:
+            self._aliases[token] = older_of(self._aliases.get(token), entry)
+        if taken.seen is not None:
+            key, seen = taken.seen
+            self._seen[key] = seen
+
+    def _alias_rows(self, tokens: tuple[str, ...]) -> Mapping[str, AliasEntry]:
+        found: dict[str, AliasEntry] = {}
+        wanted = list(tokens)
+        while wanted:
+            token = wanted.pop()
+            if token in self._aliases and token not in found:
+                found[token] = self._aliases[token]
+                wanted.append(found[token].canonical)
+        return found
+
+    def _work_on(self, part: Part) -> tuple[DecidedPart, DecisionSet] | None:
+        self._order += 1
+        if part.step is PartStep.MOVE:
+            self._join(part)
+            return None
+        past = self._entries.get(part.part_key, ())
+        given = part_input(part, self._order, self._reception.parts_key)
+        sealer = self._reception.sealer
+        result = decide_part(given, past, self._policy, sealer.pairwise)
+        self._entries[part.part_key] = (*past, entry_of(given))
+        key = self._subject_key(part.part_key)
+        return result, record_part(result, past, self._policy, sealer, key)
+
+    def _join(self, move: Part) -> None:
+        """What decide does in two records, at once: the younger token's entries go to the older."""
+        younger = self._entries.get(move.part_key, ())
+        renumbered = tuple(msgspec.structs.replace(one, order=self._order) for one in younger)
+        older = move.other_key or ""
+        self._entries[older] = join(self._entries.get(older, ()), renumbered)

@@ -1,0 +1,171 @@
+"""The intake process: a Faust worker around `broker.flow.receive`.
+
+One ordered worker (a second waits as standby) reads every `concerns.v1.<org>` and
+`actions.v1.<org>`; Faust takes records from them in turn, so no publisher can crowd out another.
+State first, outputs next, acknowledgement last: a crash between any two reads the record again and
+produces the same bytes, which the ledger drops.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import faust
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from broker.flow import receive
+from broker.intake import AliasEntry, SeenEntry, older_of
+from broker.model.codec import encode
+from broker.model.types import DecisionSet, Part
+from broker.model.values import SourcePosition
+from broker.reception import IntakeResult, IntakeView, RawRecord, Reception
+from broker.reference import load_connected, load_reference
+from broker.shell.batches import Batcher
+from broker.shell.crash import point
+from broker.shell.kafka import DECISIONS_TOPIC, PARTS_TOPIC, make_app, make_producer, send_all
+from broker.shell.keys import load_broker_keys
+from broker.shell.logs import configure
+from broker.shell.settings import Settings
+
+ACTIONS_PREFIX = "actions.v1."
+CONCERNS_PREFIX = "concerns.v1."
+
+
+def make_reception(settings: Settings) -> Reception:
+    """Keys and reference data, loaded once at start."""
+    keys = load_broker_keys(settings.keys_dir)
+    return Reception(
+        publisher_keys=keys.publisher_keys,
+        epoch_keys=keys.epoch_keys,
+        linkage_key=keys.linkage_key,
+        parts_key=keys.parts_key,
+        reference=load_reference(settings.codesets_dir, settings.organisations_dir),
+        sealer=keys.sealer,
+        registry=_registry(settings),
+        max_bytes=settings.max_record_bytes,
+    )
+
+
+def raw_record(message: Any) -> RawRecord:
+    """A Faust message as the flow knows it; its time is Kafka's LogAppendTime."""
+    topic = message.topic
+    is_action = topic.startswith(ACTIONS_PREFIX)
+    owner = topic.removeprefix(ACTIONS_PREFIX if is_action else CONCERNS_PREFIX)
+    return RawRecord(
+        source=SourcePosition(topic, message.partition, message.offset),
+        owner=owner,
+        received_at=log_append_time(message),
+        data=message.value,
+        is_action=is_action,
+    )
+
+
+def log_append_time(message: Any) -> datetime.datetime:
+    """Kafka's time of the record, to the millisecond, in UTC."""
+    milliseconds = round(message.timestamp * 1000)
+    return datetime.datetime.fromtimestamp(milliseconds / 1000, tz=datetime.UTC)
+
+
+class IntakeState:
+    """Intake's two tables: accepted ids, and alias rows. Values are MessagePack, without names."""
+
+    def __init__(self, app: faust.App) -> None:
+        """One partition: intake is one ordered worker."""
+        self._seen = app.Table("seen", partitions=1, key_type=bytes, value_type=bytes)
+        self._aliases = app.Table("aliases", partitions=1, key_type=bytes, value_type=bytes)
+
+    def view(self) -> IntakeView:
+        """Look-ups for the flow."""
+        return IntakeView(seen=self.seen, aliases=self.aliases)
+
+    def seen(self, key: str) -> SeenEntry | None:
+        """What is remembered of an accepted id."""
+        held = self._seen.get(key.encode())
+        return None if held is None else msgspec.msgpack.decode(held, type=SeenEntry)
+
+    def aliases(self, tokens: tuple[str, ...]) -> Mapping[str, AliasEntry]:
+        """Rows of these tokens and of all that they point to."""
+        found: dict[str, AliasEntry] = {}
+        wanted = list(tokens)
+        while wanted:
+            token = wanted.pop()
+            held = self._aliases.get(token.encode()) if token not in found else None
+            if held is not None:
+                found[token] = msgspec.msgpack.decode(held, type=AliasEntry)
+                wanted.append(found[token].canonical)
+        return found
+
+    def keep(self, result: IntakeResult) -> None:
+        """Writes what a record leaves behind; alias rows only ever move to an older token."""
+        known = self.aliases(tuple(token for token, _ in result.aliases))
+        for token, entry in result.aliases:
+            row = older_of(known.get(token), entry)
+            if row != known.get(token):
+                self._aliases[token.encode()] = msgspec.msgpack.encode(row)
+        if result.seen is not None:
+            key, seen = result.seen
+            packed = msgspec.msgpack.encode(seen)
+            if self._seen.get(key.encode()) != packed:
+                self._seen[key.encode()] = packed
+
+
+def build(settings: Settings) -> faust.App:
+    """The intake app, ready to run."""
+    log = configure("intake", settings.log_level)
+    app = make_app("intake", settings, partitions=1)
+    reception = make_reception(settings)
+    organisations = load_connected(settings.organisations_dir / "connected.yaml")
+    names = [
+        f"{prefix}{code}" for code in organisations for prefix in (CONCERNS_PREFIX, ACTIONS_PREFIX)
+    ]
+    topic = app.topic(*names, key_type=bytes, value_type=bytes)
+    state = IntakeState(app)
+    armed = settings.crash_at
+    producer: AIOKafkaProducer | None = None
+
+    async def send(results: list[IntakeResult]) -> None:
+        nonlocal producer
+        producer = producer or await make_producer(settings)
+        await app.producer.flush()
+        point("intake.state_flushed", armed)
+        await send_all(producer, [message for one in results for message in _parts(one.parts)])
+        point("intake.parts_sent", armed)
+        await send_all(producer, [message for one in results for message in _sets(one.sets)])
+        point("intake.sets_sent", armed)
+        log.info("batch_sent", records=len(results), parts=sum(len(one.parts) for one in results))
+
+    batcher = Batcher[IntakeResult](
+        send,
+        size=settings.batch_size,
+        wait_ms=settings.batch_wait_ms,
+        acknowledged=lambda: point("intake.acknowledged", armed),
+    )
+
+    @app.agent(topic, name="intake")
+    async def take(stream: Any) -> None:
+        async for event in stream.noack().events():
+            point("intake.received", armed)
+            result = receive(raw_record(event.message), state.view(), reception)
+            state.keep(result)
+            await batcher.add(event, result)
+
+    return app
+
+
+def _parts(parts: tuple[Part, ...]) -> list[tuple[str, bytes | None, bytes]]:
+    return [(PARTS_TOPIC, part.part_key.encode(), encode(part)) for part in parts]
+
+
+def _sets(sets: tuple[DecisionSet, ...]) -> list[tuple[str, bytes | None, bytes]]:
+    return [(DECISIONS_TOPIC, one.set_id.encode(), encode(one)) for one in sets]
+
+
+def _registry(settings: Settings) -> dict[int, bytes] | None:
+    if settings.registry_map is None:
+        return None
+    rows = json.loads(settings.registry_map.read_text(encoding="utf-8"))
+    return {int(schema_id): bytes.fromhex(value) for schema_id, value in rows.items()}

@@ -1,0 +1,98 @@
+"""Kafka clients as the broker configures them, and the Faust app from which its workers are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from broker.shell.settings import Settings
+
+MAX_REQUEST_BYTES = 12_582_912
+LINGER_MS = 2
+PARTS_TOPIC = "parts.v1"
+DECISIONS_TOPIC = "decisions.v1"
+PROGRESS_TOPIC = "progress.v1"
+HELD_TOPIC = "held.v1"
+
+
+def make_app(name: str, settings: Settings, *, partitions: int) -> faust.App:
+    """A Faust app for one step: at-least-once, raw bytes, tables in RocksDB, no web server."""
+    return faust.App(
+        f"broker-{name}",
+        broker=f"kafka://{settings.kafka_bootstrap}",
+        store="rocksdb://?driver=rocksdict",
+        datadir=str((settings.data_dir / "state" / name).resolve()),
+        processing_guarantee="at_least_once",
+        key_serializer="raw",
+        value_serializer="raw",
+        topic_partitions=partitions,
+        topic_replication_factor=1,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=MAX_REQUEST_BYTES,
+        producer_max_request_size=MAX_REQUEST_BYTES,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.heartbeat_s,
+        broker_commit_interval=0.5,
+        stream_wait_empty=False,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+
+
+async def make_producer(
+    settings: Settings, transactional_id: str | None = None
+) -> AIOKafkaProducer:
+    """A started producer that waits for all replicas and never sends a record twice."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=LINGER_MS,
+        max_request_size=MAX_REQUEST_BYTES,
+        transactional_id=transactional_id,
+    )
+    await producer.start()
+    return producer
+
+
+async def send_all(
+    producer: AIOKafkaProducer, messages: Sequence[tuple[str, bytes | None, bytes]]
+) -> None:
+    """Sends (topic, key, value) in order and returns when Kafka has confirmed every one."""
+    futures = [await producer.send(topic, value, key=key) for topic, key, value in messages]
+    for future in futures:
+        await future
+
+
+def committed_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
+    """A consumer that sees committed records only; assigned by hand, never by group."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MAX_REQUEST_BYTES,
+        **options,
+    )
+
+
+async def read_to_end(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, *, patience_ms: int = 300
+) -> list[Any]:
+    """Every committed record of one partition, from its start to its end as of now."""
+    consumer.assign([partition])
+    await consumer.seek_to_beginning(partition)
+    end = (await consumer.end_offsets([partition]))[partition]
+    found: list[Any] = []
+    quiet = 0
+    while await consumer.position(partition) < end and quiet < 3:
+        batch = await consumer.getmany(partition, timeout_ms=patience_ms)
+        records = batch.get(partition, [])
+        quiet = 0 if records else quiet + 1
+        found.extend(records)
+    return found

@@ -1,0 +1,278 @@
+"""Keys of the broker and, for the demonstration, of the organisations: made once, kept in files.
+
+`var/keys/` is made with mode 0700. `broker/` holds the broker's own keys, `organisations/<code>/`
+the private keys of invented organisations so that one machine can play all of them (a real agency
+keeps its own and registers the public halves), and `directory.json` the public register.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
+from broker.model.envelope import HPKE, IntakeEpoch, SigningIdentity
+from broker.model.sealer import Sealer
+from broker.model.sealing import DataKey
+
+SECRET_BYTES = 32
+FIRST_EPOCH = "epoch-1"
+FIRST_KEY = "key-1"
+DESK = "duty-desk"
+WRAP_INFO = b"safeguarding-broker/data-key/v1\n"
+
+
+class KeysError(RuntimeError):
+    """A key that is missing or cannot be read; says which and what to do."""
+
+
+class BrokerKeys(msgspec.Struct, frozen=True):
+    """All keys that the processes hold. None of them is ever printed."""
+
+    publisher_keys: dict[tuple[str, str], Ed25519PublicKey]
+    epoch_keys: dict[str, X25519PrivateKey]
+    linkage_key: bytes
+    parts_key: bytes
+    sealer: Sealer
+    ledger_key: Ed25519PrivateKey
+
+    def __repr__(self) -> str:
+        """Nothing of the keys."""
+        return "BrokerKeys(...)"
+
+
+class AgencyKeys(msgspec.Struct, frozen=True):
+    """What an agency's client holds: its own private keys and intake's public epoch key."""
+
+    identity: SigningIdentity
+    sealing_key: X25519PrivateKey
+    epoch: IntakeEpoch
+    log_keys: dict[str, str] = {}
+    """Shard -> verifier key of this agency's own log on that shard, once known."""
+
+    def __repr__(self) -> str:
+        """Only whose keys they are."""
+        return f"AgencyKeys({self.identity.organisation})"
+
+
+def make_keys(directory: Path, organisations: Sequence[str]) -> None:
+    """Makes every key that is not there yet; never replaces one."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own = directory / "broker"
+    own.mkdir(exist_ok=True, mode=0o700)
+    for name in ("linkage", "parts", "rows", "pairwise"):
+        _make_secret(own / f"{name}.key")
+    _make_private(own / "ledger.pem", Ed25519PrivateKey.generate)
+    _make_private(own / f"intake-{FIRST_EPOCH}.pem", X25519PrivateKey.generate)
+    for code in (*organisations, DESK):
+        folder = directory / "organisations" / code
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_private(folder / "signing.pem", Ed25519PrivateKey.generate)
+        _make_private(folder / "sealing.pem", X25519PrivateKey.generate)
+    _write_directory(directory, organisations)
+    _make_data_keys(own, directory, organisations)
+
+
+def load_broker_keys(directory: Path) -> BrokerKeys:
+    """The processes' keys. Raises KeysError where a file is missing."""
+    own = directory / "broker"
+    register = _read_json(directory / "directory.json")
+    data_keys = {
+        code: DataKey(entry["key_id"], _unb64(entry["key"]), _unb64(entry["wrapped"]))
+        for code, entry in _read_json(own / "data-keys.json").items()
+    }
+    desk = data_keys.pop(DESK)
+    return BrokerKeys(
+        publisher_keys={
+            (code, entry["key_id"]): Ed25519PublicKey.from_public_bytes(_unb64(entry["signing"]))
+            for code, entry in register["organisations"].items()
+            if code != DESK
+        },
+        epoch_keys={FIRST_EPOCH: _load_x25519(own / f"intake-{FIRST_EPOCH}.pem")},
+        linkage_key=_read_secret(own / "linkage.key"),
+        parts_key=_read_secret(own / "parts.key"),
+        sealer=Sealer(
+            data_keys=data_keys,
+            desk=desk,
+            rows_key=_read_secret(own / "rows.key"),
+            pairwise_secret=_read_secret(own / "pairwise.key"),
+        ),
+        ledger_key=_load_ed25519(own / "ledger.pem"),
+    )
+
+
+def load_agency_keys(directory: Path, organisation: str) -> AgencyKeys:
+    """The keys of one organisation's client. Raises KeysError where it has none here."""
+    folder = directory / "organisations" / organisation
+    if not folder.is_dir():
+        raise KeysError(
+            f"no keys for {organisation} under {directory}: add it to "
+            "policies/organisations/connected.yaml and run `broker up`"
+        )
+    epoch = _read_json(directory / "directory.json")["epoch"]
+    return AgencyKeys(
+        identity=SigningIdentity(organisation, FIRST_KEY, _load_ed25519(folder / "signing.pem")),
+        sealing_key=_load_x25519(folder / "sealing.pem"),
+        epoch=IntakeEpoch(
+            epoch["name"], X25519PublicKey.from_public_bytes(_unb64(epoch["public_key"]))
+        ),
+    )
+
+
+def unwrap(organisation: str, key_id: str, wrapped: bytes, private: X25519PrivateKey) -> bytes:
+    """The data key that travels with an alert or a receipt."""
+    return HPKE.decrypt(wrapped, private, _wrap_info(organisation, key_id))
+
+
+class SubjectKeys:
+    """One key for each subject, place or group: destroying it erases what was sealed under it."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens or makes the key file (SQLite, synchronous, mode 0600)."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._database = sqlite3.connect(path, isolation_level=None, timeout=30)
+        path.chmod(0o600)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS subject_key (part_key TEXT PRIMARY KEY, key BLOB NOT NULL)"
+        )
+        self._held: dict[str, bytes] = {}
+
+    def keys_for(self, part_keys: Sequence[str]) -> dict[str, bytes]:
+        """The key of each, made and durably kept where there was none: one transaction."""
+        absent = [one for one in dict.fromkeys(part_keys) if one not in self._held]
+        if absent:
+            rows = [(one, secrets.token_bytes(SECRET_BYTES)) for one in absent]
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany("INSERT OR IGNORE INTO subject_key VALUES (?, ?)", rows)
+            marks = ",".join("?" * len(absent))
+            found = self._database.execute(
+                f"SELECT part_key, key FROM subject_key WHERE part_key IN ({marks})",  # noqa: S608 -- only question marks are put in
+                absent,
+            ).fetchall()
+            self._database.execute("COMMIT")
+            self._held.update(found)
+        return {one: self._held[one] for one in part_keys}
+
+    def close(self) -> None:
+        """Closes the key file."""
+        self._database.close()
+
+
+def _make_data_keys(own: Path, directory: Path, organisations: Sequence[str]) -> None:
+    """One data key for each recipient, wrapped once, so that sealing again gives the same bytes."""
+    path = own / "data-keys.json"
+    held: dict[str, Any] = _read_json(path) if path.exists() else {}
+    register = _read_json(directory / "directory.json")["organisations"]
+    for code in (*organisations, DESK):
+        if code in held:
+            continue
+        key = secrets.token_bytes(SECRET_BYTES)
+        public = X25519PublicKey.from_public_bytes(_unb64(register[code]["sealing"]))
+        wrapped = HPKE.encrypt(key, public, _wrap_info(code, FIRST_EPOCH))
+        held[code] = {"key_id": FIRST_EPOCH, "key": _b64(key), "wrapped": _b64(wrapped)}
+    _write_private(path, json.dumps(held, indent=1).encode())
+
+
+def _write_directory(directory: Path, organisations: Sequence[str]) -> None:
+    path = directory / "directory.json"
+    known = _read_json(path)["organisations"] if path.exists() else {}
+    for code in (*organisations, DESK):
+        folder = directory / "organisations" / code
+        known[code] = {
+            "key_id": FIRST_KEY,
+            "signing": _public(_load_ed25519(folder / "signing.pem")),
+            "sealing": _public(_load_x25519(folder / "sealing.pem")),
+        }
+    intake = _load_x25519(directory / "broker" / f"intake-{FIRST_EPOCH}.pem")
+    content = {
+        "epoch": {"name": FIRST_EPOCH, "public_key": _public(intake)},
+        "organisations": known,
+    }
+    _write_private(path, json.dumps(content, indent=1).encode())
+
+
+def _wrap_info(organisation: str, key_id: str) -> bytes:
+    return WRAP_INFO + organisation.encode() + b"\n" + key_id.encode()
+
+
+def _public(key: Ed25519PrivateKey | X25519PrivateKey) -> str:
+    return _b64(key.public_key().public_bytes_raw())
+
+
+def _make_secret(path: Path) -> None:
+    if not path.exists():
+        _write_private(path, secrets.token_bytes(SECRET_BYTES))
+
+
+def _make_private(path: Path, generate: Any) -> None:
+    if not path.exists():
+        pem = generate().private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        _write_private(path, pem)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Written whole or not at all, readable by the owner only."""
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def _read_secret(path: Path) -> bytes:
+    content = _read(path)
+    if len(content) != SECRET_BYTES:
+        raise KeysError(f"{path} does not hold a 32-byte key: restore it from backup")
+    return content
+
+
+def _load_ed25519(path: Path) -> Ed25519PrivateKey:
+    key = serialization.load_pem_private_key(_read(path), None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeysError(f"{path} is not an Ed25519 key: restore it from backup")
+    return key
+
+
+def _load_x25519(path: Path) -> X25519PrivateKey:
+    key = serialization.load_pem_private_key(_read(path), None)
+    if not isinstance(key, X25519PrivateKey):
+        raise KeysError(f"{path} is not an X25519 key: restore it from backup")
+    return key
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(_read(path))
+    return value
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise KeysError(f"{path} is missing: run `broker up` once to make keys") from None
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _unb64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

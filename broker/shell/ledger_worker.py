@@ -1,0 +1,177 @@
+"""The ledger process: one writer a partition of decisions.v1. Records, then delivers; reads no plaintext.
+
+A batch is recorded in one database transaction with everything that will be sent; then one Kafka
+transaction sends it with a progress mark. At start the writer takes the epoch, fences its
+predecessor at Kafka, reads how far the outbox was sent, sends the rest, and reads on from the
+position in the database. So a crash anywhere loses nothing and sends nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from broker.deliver import body_of, message_of
+from broker.ledger import Delivery, Message, Proof, RecordSet, ShardStore
+from broker.model.codec import decode, encode
+from broker.model.types import DecisionSet, LogProof, Progress
+from broker.shell.crash import point
+from broker.shell.kafka import (
+    DECISIONS_TOPIC,
+    PROGRESS_TOPIC,
+    committed_consumer,
+    make_producer,
+    read_to_end,
+)
+from broker.shell.keys import load_broker_keys
+from broker.shell.logs import configure
+from broker.shell.settings import Settings
+
+OUTBOX_CHUNK = 500
+"""Messages in one Kafka transaction."""
+KEEP_SENT = 1000
+"""Sent outbox rows that are kept, for looking into a delivery."""
+
+log = structlog.get_logger()
+
+
+def record_set(one: DecisionSet) -> RecordSet:
+    """A decision set as the ledger stores it: opaque bodies, nothing opened."""
+    return RecordSet(
+        set_id=one.set_id,
+        leaves=one.leaves,
+        deliveries=tuple(
+            Delivery(
+                recipient=delivery.recipient,
+                channel=delivery.channel.value,
+                leaf=delivery.leaf,
+                body=body_of(one.set_id, delivery),
+            )
+            for delivery in one.deliveries
+        ),
+        sidecars=tuple((sidecar.name, sidecar.content) for sidecar in one.sidecars),
+    )
+
+
+def render(delivery: Delivery, proof: Proof) -> Message:
+    """The final bytes of one delivery, with its proof."""
+    stated = LogProof(
+        origin=proof.origin,
+        index=proof.index,
+        size=proof.size,
+        hashes=proof.hashes,
+        checkpoint=proof.checkpoint,
+    )
+    topic, key, value = message_of(delivery.recipient, delivery.leaf, delivery.body, stated)
+    return Message(topic=topic, key=key, value=value)
+
+
+class ShardWriter:
+    """The one writer of one shard."""
+
+    def __init__(self, partition: int, settings: Settings, store: ShardStore) -> None:
+        """`store` is opened by the caller; the writer takes its epoch when it runs."""
+        self._partition = TopicPartition(DECISIONS_TOPIC, partition)
+        self._shard = f"s{partition}"
+        self._settings = settings
+        self._store = store
+        self._armed = settings.crash_at
+        self._epoch = 0
+        self._sent = 0
+
+    async def run(self) -> None:
+        """Records and delivers until cancelled."""
+        self._epoch = self._store.take_epoch()
+        point("ledger.epoch_taken", self._armed)
+        producer = await make_producer(self._settings, f"ledger-{self._shard}")
+        consumer = committed_consumer(self._settings)
+        await consumer.start()
+        try:
+            self._sent = await self._progress(consumer)
+            self._store.publish_tiles()
+            await self._send_outbox(producer)
+            consumer.assign([self._partition])
+            consumer.seek(self._partition, self._store.next_offset())
+            log.info("shard_ready", shard=self._shard, epoch=self._epoch, size=self._store.size())
+            while True:
+                await self._turn(consumer, producer)
+        finally:
+            await consumer.stop()
+            await producer.stop()
+
+    async def _turn(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
+        """One batch: record, publish tiles, deliver."""
+        batch = await consumer.getmany(
+            self._partition, timeout_ms=500, max_records=self._settings.batch_size
+        )
+        records = batch.get(self._partition, [])
+        if not records:
+            return
+        point("ledger.received", self._armed)
+        self._record(records)
+        point("ledger.committed", self._armed)
+        self._store.publish_tiles()
+        point("ledger.tiles_published", self._armed)
+        await self._send_outbox(producer)
+        self._store.outbox_prune(self._sent - KEEP_SENT)
+        point("ledger.pruned", self._armed)
+
+    def _record(self, records: Sequence[Any]) -> None:
+        sets = [record_set(decode(record.value, DecisionSet)) for record in records]
+        point("ledger.before_commit", self._armed)
+        result = self._store.commit(
+            sets, epoch=self._epoch, next_offset=records[-1].offset + 1, render=render
+        )
+        log.info(
+            "recorded", shard=self._shard, sets=len(result.recorded), dropped=len(result.dropped)
+        )
+
+    async def _send_outbox(self, producer: AIOKafkaProducer) -> None:
+        """Everything recorded and not yet sent, each chunk in one transaction with its mark."""
+        while chunk := self._store.outbox_after(self._sent, OUTBOX_CHUNK):
+            last = chunk[-1][0]
+            mark = Progress(shard=self._shard, epoch=self._epoch, sequence=last)
+            async with producer.transaction():
+                point("ledger.transaction_begun", self._armed)
+                futures = [
+                    await producer.send(message.topic, message.value, key=message.key)
+                    for _, message in chunk
+                ]
+                futures.append(
+                    await producer.send(PROGRESS_TOPIC, encode(mark), key=self._shard.encode())
+                )
+                for future in futures:
+                    await future
+                point("ledger.outbox_sent", self._armed)
+            self._sent = last
+            point("ledger.transaction_committed", self._armed)
+
+    async def _progress(self, consumer: AIOKafkaConsumer) -> int:
+        """The last sequence that a committed transaction of this shard sent."""
+        marks = await read_to_end(consumer, TopicPartition(PROGRESS_TOPIC, 0))
+        own = [
+            decode(mark.value, Progress)
+            for mark in marks
+            if mark.value and mark.key == self._shard.encode()
+        ]
+        return own[-1].sequence if own else 0
+
+
+async def run(settings: Settings) -> None:
+    """All shards of decisions.v1, until cancelled or until one fails."""
+    configure("ledger", settings.log_level)
+    key = load_broker_keys(settings.keys_dir).ledger_key
+    probe = committed_consumer(settings)
+    await probe.start()
+    partitions = sorted(await probe.partitions_for_topic(DECISIONS_TOPIC) or ())
+    await probe.stop()
+    writers = []
+    for partition in partitions:
+        shard = f"s{partition}"
+        store = ShardStore.open(settings.ledger_dir / shard, f"{settings.name}/{shard}", key)
+        writers.append(ShardWriter(partition, settings, store).run())
+    await asyncio.gather(*writers)

@@ -1,0 +1,73 @@
+"""JSON logs without personal data.
+
+Only the fields in `ALLOWED` pass; any other is replaced by the word `withheld`, so that a careless
+log call cannot print a name. Messages are fixed event names, never built from content.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+ALLOWED = frozenset(
+    {
+        "event",
+        "level",
+        "timestamp",
+        "process",
+        "shard",
+        "epoch",
+        "size",
+        "sequence",
+        "sets",
+        "parts",
+        "dropped",
+        "records",
+        "topic",
+        "topics",
+        "partition",
+        "offset",
+        "reason",
+        "error",
+        "seconds",
+        "count",
+        "path",
+        "signal",
+        "pid",
+        "returncode",
+        "bootstrap",
+        "logger",
+    }
+)
+
+
+def only_allowed(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Structlog processor: fields that are not on the list lose their value."""
+    for name in event:
+        if name not in ALLOWED:
+            event[name] = "withheld"
+    return event
+
+
+def configure(process: str, level: str) -> structlog.stdlib.BoundLogger:
+    """A JSON logger on stderr, bound to the process name; foreign loggers only from WARNING."""
+    number = logging.getLevelName(level.upper())
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            only_allowed,
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger().bind(process=process)
+    return logger

@@ -1,0 +1,70 @@
+"""Starts one process of the broker: `python -m broker.shell.run intake|decide|ledger`.
+
+A process ends with its parent: `broker up` leaves nothing running, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from broker.shell.settings import Settings
+
+PROCESSES = ("intake", "decide", "ledger")
+PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the named process until it is told to stop; 2 for a name that is none of PROCESSES."""
+    if len(arguments) != 1 or arguments[0] not in PROCESSES:
+        sys.stderr.write(f"usage: python -m broker.shell.run {'|'.join(PROCESSES)}\n")
+        return 2
+    _end_with_parent()
+    name, settings = arguments[0], Settings()
+    if name == "ledger":
+        from broker.shell import ledger_worker  # noqa: PLC0415 -- each process loads only its own step
+
+        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+            asyncio.run(_until_told(ledger_worker.run(settings)))
+        return 0
+    _run_faust(name, settings)
+    return 0
+
+
+def _run_faust(name: str, settings: Settings) -> None:
+    if name == "intake":
+        from broker.shell.intake_worker import build  # noqa: PLC0415 -- see above
+    else:
+        from broker.shell.decide_worker import build  # noqa: PLC0415 -- see above
+    app = build(settings)
+    app.finalize()
+    # The app setting alone does not keep Faust from opening its web port; the option does.
+    sys.argv = [name, "worker", "--without-web", "--loglevel", "error"]
+    app.main()
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Runs `work` until it ends or SIGTERM asks for an orderly stop."""
+    task = asyncio.get_running_loop().create_task(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await task
+
+
+def _end_with_parent() -> None:
+    """On Linux, asks the kernel to end this process when its parent has gone."""
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,62 @@
+"""Settings: every one an environment variable with prefix BROKER_, each with a safe default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """What the shell needs to know about where it runs."""
+
+    model_config = SettingsConfigDict(env_prefix="BROKER_", extra="ignore")
+
+    name: str = Field(
+        "broker.example",
+        pattern=r"^[a-z0-9.-]+$",
+        description="Name of this broker: the first part of every log's origin line.",
+    )
+    data_dir: Path = Field(Path("var"), description="Where state, keys and the ledger lie.")
+    kafka_bootstrap: str = Field(
+        "", description="host:port of an external Kafka; empty starts the embedded one."
+    )
+    schemas_dir: Path = Field(PROJECT_DIR / "schemas", description="Schemas and code sets.")
+    policies_dir: Path = Field(PROJECT_DIR / "policies", description="Law, agreements, register.")
+    registry_map: Path | None = Field(
+        None,
+        description="JSON file of Confluent schema id to fingerprint (hex); set it to accept "
+        "Confluent framing.",
+    )
+    max_record_bytes: int = Field(1_000_000, ge=10_000, description="Larger records are rejected.")
+    batch_size: int = Field(100, ge=1, description="Records that a step takes together.")
+    batch_wait_ms: int = Field(20, ge=0, description="How long a step waits for a batch to fill.")
+    session_timeout_s: float = Field(1.5, description="Kafka session of the workers, in seconds.")
+    heartbeat_s: float = Field(0.4, description="Kafka heartbeat of the workers, in seconds.")
+    log_level: str = Field("INFO", description="Log level.")
+    crash_at: str = Field(
+        "", description="For fault tests only: `point:n` kills the process at the n-th passing."
+    )
+
+    @property
+    def keys_dir(self) -> Path:
+        """Where keys lie; readable by the broker alone."""
+        return self.data_dir / "keys"
+
+    @property
+    def ledger_dir(self) -> Path:
+        """Where the ledger lies, one folder a shard."""
+        return self.data_dir / "ledger"
+
+    @property
+    def codesets_dir(self) -> Path:
+        """Dated reference data."""
+        return self.schemas_dir / "codesets"
+
+    @property
+    def organisations_dir(self) -> Path:
+        """The organisation register."""
+        return self.policies_dir / "organisations"
