@@ -95,7 +95,7 @@ def logging_properties(folder: Path) -> str:
 
 
 def java_options(folder: Path, heap_mb: int) -> list[str]:
-    """Options for a quick start in little memory: measured 1.4 to 1.7 s and 330 MB."""
+    """Options for a quick start in little memory: measured 1.5 s and 200 MB (docs/adr/0001)."""
     return [
         f"-Xmx{heap_mb}m",
         "-XX:+UseSerialGC",
