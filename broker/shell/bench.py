@@ -1,0 +1,173 @@
+"""`broker bench flow`: how fast the bare flow is on one core, and where the time goes.
+
+Signature verified, body opened, commitments checked, every candidate decided, payloads sealed,
+leaves made; no Kafka, no disk. Figures are ratios and rates of one run on one machine: read the
+relative order, not the third digit. Speed is never asserted in a test.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from broker.examples import example
+from broker.flow import Policy, decide_part, part_input, receive, record_part
+from broker.intake import part_binding
+from broker.link import entry_of, link
+from broker.locate import candidates
+from broker.model.codec import decode
+from broker.model.commitments import commitment_root
+from broker.model.envelope import (
+    IntakeEpoch,
+    SigningIdentity,
+    open_body,
+    seal_statement,
+    signature_holds,
+)
+from broker.model.sealer import Sealer
+from broker.model.sealing import DataKey, unseal
+from broker.model.types import ConcernEvent, Envelope
+from broker.model.values import SourcePosition
+from broker.reception import IntakeView, RawRecord, Reception
+from broker.weigh import weigh
+
+WARM_UP = 50
+SECRET = bytes(32)
+
+
+class FlowFigures(msgspec.Struct, frozen=True):
+    """One run of the benchmark."""
+
+    events: int
+    candidates_per_event: float
+    sealed_per_event: float
+    events_per_second: float
+    microseconds_per_event: float
+    share_of_step: dict[str, float]
+    """Step -> share of the whole, measured by running it alone on the same events."""
+
+
+def bench_flow(policy: Policy, count: int) -> FlowFigures:
+    """Runs `count` signed events through the flow on this core and says how long each step takes."""
+    signing, epoch_key = Ed25519PrivateKey.generate(), X25519PrivateKey.generate()
+    events = [_numbered(number) for number in range(count + WARM_UP)]
+    owner = events[0].publisher
+    reception = _reception(policy, owner, signing, epoch_key)
+    identity = SigningIdentity(owner, "key-1", signing)
+    epoch = IntakeEpoch("epoch-1", epoch_key.public_key())
+    data = [seal_statement(event, identity, epoch, os.urandom(32)) for event in events]
+    received_at = events[0].reported_at
+    records = [
+        RawRecord(SourcePosition(f"concerns.v1.{owner}", 0, number), owner, received_at, one)
+        for number, one in enumerate(data)
+    ]
+    tally: Counter[str] = Counter()
+    for record in records[:WARM_UP]:
+        _one(record, policy, reception, Counter())
+    started = time.perf_counter()
+    for record in records[WARM_UP:]:
+        _one(record, policy, reception, tally)
+    seconds = time.perf_counter() - started
+    return FlowFigures(
+        events=count,
+        candidates_per_event=tally["candidates"] / count,
+        sealed_per_event=tally["sealed"] / count,
+        events_per_second=count / seconds,
+        microseconds_per_event=seconds / count * 1e6,
+        share_of_step=_shares(records[WARM_UP], policy, reception, epoch_key, seconds / count),
+    )
+
+
+def _one(record: RawRecord, policy: Policy, reception: Reception, tally: Counter[str]) -> None:
+    view = IntakeView(seen=lambda _key: None, aliases=lambda _tokens: {})
+    taken = receive(record, view, reception)
+    for part in taken.parts:
+        given = part_input(part, record.source.offset, reception.parts_key)
+        result = decide_part(given, (), policy, reception.sealer.pairwise)
+        recorded = record_part(result, (), policy, reception.sealer, SECRET)
+        tally["candidates"] += len(result.decided)
+        tally["sealed"] += len(recorded.deliveries)
+
+
+def _shares(
+    record: RawRecord,
+    policy: Policy,
+    reception: Reception,
+    epoch_key: X25519PrivateKey,
+    whole: float,
+) -> dict[str, float]:
+    """Share of each step in the whole, each timed alone on one event."""
+    view = IntakeView(seen=lambda _key: None, aliases=lambda _tokens: {})
+    envelope = decode(record.data or b"", Envelope)
+    body = open_body(envelope, {"epoch-1": epoch_key})
+    event = decode(body.payload, ConcernEvent)
+    public = next(iter(reception.publisher_keys.values()))
+    part = receive(record, view, reception).parts[0]
+    given = part_input(part, 0, reception.parts_key)
+    linked = link(given, ())
+    result = decide_part(given, (), policy, reception.sealer.pairwise)
+    steps: dict[str, Callable[[], Any]] = {
+        "signature": lambda: signature_holds(envelope, public),
+        "open body": lambda: open_body(envelope, {"epoch-1": epoch_key}),
+        "read event": lambda: decode(body.payload, ConcernEvent),
+        "commitments": lambda: commitment_root(event, body.seed),
+        "intake and verify, whole": lambda: receive(record, view, reception),
+        "open part": lambda: decode(
+            unseal(reception.parts_key, part.sealed, part_binding(part.part_id)), ConcernEvent
+        ),
+        "link": lambda: (link(given, ()), entry_of(given)),
+        "weigh": lambda: weigh(linked.claim, policy.parameters),
+        "locate": lambda: candidates(linked, policy.reference),
+        "link to redact, whole": lambda: decide_part(
+            given, (), policy, reception.sealer.pairwise
+        ),
+        "record and seal": lambda: record_part(result, (), policy, reception.sealer, SECRET),
+    }
+    return {name: _seconds(step) / whole for name, step in steps.items()}
+
+
+def _seconds(step: Callable[[], Any], times: int = 200) -> float:
+    """Median seconds of one run."""
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        step()
+        taken.append(time.perf_counter() - started)
+    return sorted(taken)[times // 2]
+
+
+def _numbered(number: int) -> ConcernEvent:
+    """The parent's warning of scenario S1 with an id of its own."""
+    event = example("concern")
+    if not isinstance(event, ConcernEvent):
+        raise TypeError("the example of a concern is a ConcernEvent")
+    return msgspec.structs.replace(
+        event, event_id=f"bench-{number}", origin_id=f"bench-origin-{number}"
+    )
+
+
+def _reception(
+    policy: Policy, owner: str, signing: Ed25519PrivateKey, epoch_key: X25519PrivateKey
+) -> Reception:
+    """Keys made for this run; every organisation of the register has a data key."""
+    data_key = DataKey("epoch-1", SECRET, bytes(80))
+    return Reception(
+        publisher_keys={(owner, "key-1"): signing.public_key()},
+        epoch_keys={"epoch-1": epoch_key},
+        linkage_key=SECRET,
+        parts_key=SECRET,
+        reference=policy.reference,
+        sealer=Sealer(
+            data_keys=dict.fromkeys(policy.reference.organisations, data_key),
+            desk=data_key,
+            rows_key=SECRET,
+            pairwise_secret=SECRET,
+        ),
+    )

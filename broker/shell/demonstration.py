@@ -1,0 +1,190 @@
+"""The bundled scenarios, played as the agencies in them, with a live table of who was told what.
+
+The table shows what an auditor sees (every candidate, with outcome and reason, read from the
+ledger's files) beside what arrived (alerts, opened by their recipients' clients after their proofs
+held). With `once`, deliveries must be exactly those that the scenarios name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from rich.console import Console
+from rich.live import Live
+
+from broker.client.opening import RefusedAlertError, open_alert
+from broker.examples.scenarios import Scenario, load_scenarios
+from broker.model.envelope import seal_statement
+from broker.shell.keys import AgencyKeys, load_agency_keys
+from broker.shell.settings import Settings
+from broker.shell.table import Arrival, Auditing, table_of
+
+PATIENCE_S = 60.0
+POLL_S = 0.1
+
+Verify = Callable[[Path], tuple[bool, str]]
+"""Verifies a ledger folder: (does it hold, the line that says so)."""
+
+
+class Demonstration:
+    """Publishes, watches, compares."""
+
+    def __init__(
+        self, settings: Settings, organisations: Sequence[str], out: Console, verify: Verify
+    ) -> None:
+        """Keys of all connected organisations are read from the demonstration's key folder."""
+        self._settings = settings
+        self._out = out
+        self._verify = verify
+        self._keys: dict[str, AgencyKeys] = {
+            code: load_agency_keys(settings.keys_dir, code) for code in organisations
+        }
+        self._scenarios: tuple[Scenario, ...] = load_scenarios()
+        self._auditing = Auditing(settings.ledger_dir)
+        self._arrived: dict[tuple[str, str], Arrival] = {}
+        self._counted: Counter[tuple[str, str]] = Counter()
+        self._refused: list[str] = []
+        self._started = time.monotonic()
+        self._first_alert_s: float | None = None
+
+    async def play(self, *, once: bool) -> int:
+        """Publishes all scenarios and shows the table; with `once` returns the exit code."""
+        consumer = await self._subscribe()
+        listening = asyncio.create_task(self._listen(consumer))
+        try:
+            with Live(console=self._out, refresh_per_second=4, transient=False) as live:
+                await self._publish()
+                finished = await self._watch(live, listening)
+            if once:
+                await asyncio.sleep(0.5)
+                return self._verdict(finished=finished)
+            self._out.print(self._state(finished=finished))
+            await listening
+            return 0
+        finally:
+            listening.cancel()
+            await consumer.stop()
+
+    async def _subscribe(self) -> AIOKafkaConsumer:
+        """A read-committed consumer of all alert topics, from their present end."""
+        consumer = AIOKafkaConsumer(
+            *(f"alerts.v1.{code}" for code in self._keys),
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="latest",
+        )
+        await consumer.start()
+        await consumer.seek_to_end()
+        for partition in consumer.assignment():
+            await consumer.position(partition)
+        return consumer
+
+    async def _listen(self, consumer: AIOKafkaConsumer) -> None:
+        """Opens every alert with its recipient's key, after its proof held."""
+        async for record in consumer:
+            organisation = record.topic.removeprefix("alerts.v1.")
+            try:
+                alert = open_alert(record.value, self._keys[organisation])
+            except RefusedAlertError as error:
+                self._refused.append(f"{organisation}: {error}")
+                continue
+            self._first_alert_s = self._first_alert_s or time.monotonic() - self._started
+            content = alert.content
+            key = (content.event_id, content.recipient)
+            decided_ms = round(content.decided_at.timestamp() * 1000)
+            self._counted[key] += 1
+            self._arrived[key] = Arrival(
+                milliseconds=record.timestamp - decided_ms,
+                fields=tuple(one.field for one in content.released),
+            )
+
+    async def _publish(self) -> None:
+        """Every statement, in the scenarios' order, signed and sealed as its publisher."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka_bootstrap, acks="all", enable_idempotence=True
+        )
+        await producer.start()
+        try:
+            for scenario in self._scenarios:
+                for event in scenario.events:
+                    keys = self._keys[event.publisher]
+                    data = seal_statement(event, keys.identity, keys.epoch, os.urandom(32))
+                    await producer.send_and_wait(f"concerns.v1.{event.publisher}", data)
+                    # One after the other: a scenario is a story, and its order is part of it.
+                    await self._accounted_for(event.event_id)
+        finally:
+            await producer.stop()
+
+    async def _accounted_for(self, event_id: str) -> None:
+        """Returns when every part of an event is closed in the ledger, or patience ends."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            self._auditing.read()
+            if self._auditing.closed(event_id):
+                return
+            await asyncio.sleep(POLL_S / 4)
+
+    async def _watch(self, live: Live, listening: asyncio.Task[None]) -> bool:
+        """Redraws until all is delivered; True if it was within patience."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            self._auditing.read()
+            live.update(table_of(self._scenarios, self._auditing, self._arrived))
+            if listening.done():
+                listening.result()
+            if self._complete():
+                return True
+            await asyncio.sleep(POLL_S)
+        return False
+
+    def _complete(self) -> bool:
+        """Every event closed and every recorded disclosure to a connected recipient arrived."""
+        mine = {event.event_id for scenario in self._scenarios for event in scenario.events}
+        return all(self._auditing.closed(one) for one in mine) and all(
+            row.key in self._arrived
+            for row in self._auditing.rows
+            if row.event_id in mine and row.channel == "alert"
+        )
+
+    def _verdict(self, *, finished: bool) -> int:
+        """Prints the summary, ending with the ledger's line; 0 only if all is as it should be."""
+        told = Counter(pair for scenario in self._scenarios for pair in scenario.told)
+        missing = sorted((told - self._counted).elements())
+        unexpected = sorted((self._counted - told).elements())
+        self._out.print(self._state(finished=finished))
+        for what, pairs in (("MISSING", missing), ("UNEXPECTED", unexpected)):
+            for event_id, recipient in pairs:
+                self._out.print(f"[red]{what} delivery: {recipient} of event {event_id}[/red]")
+        for one in self._refused:
+            self._out.print(f"[red]REFUSED by its recipient: {one}[/red]")
+        holds, line = self._verify(self._settings.ledger_dir)
+        self._out.print(line, soft_wrap=True, highlight=False, style=None if holds else "red")
+        sound = finished and holds and not (missing or unexpected or self._refused)
+        return 0 if sound else 1
+
+    def _state(self, *, finished: bool) -> str:
+        """A few lines on what happened."""
+        outcomes = Counter(row.outcome for row in self._auditing.rows)
+        delays = sorted(one.milliseconds for one in self._arrived.values())
+        middle = delays[len(delays) // 2] if delays else 0
+        first = f"{self._first_alert_s:.1f} s" if self._first_alert_s else "never"
+        events = sum(len(scenario.events) for scenario in self._scenarios)
+        return "\n".join(
+            (
+                "",
+                f"{events} events; {outcomes['PERMIT']} disclosures, {outcomes['DENY']} refusals "
+                f"and {outcomes['REVIEW']} reviews recorded; {self._counted.total()} alerts "
+                f"delivered and opened after their proofs held",
+                f"first alert {first} after the processes were started; delivered in "
+                f"{middle} ms (median), {delays[-1] if delays else 0} ms (slowest)",
+                "" if finished else "[red]not everything was delivered in time[/red]",
+            )
+        ).rstrip()

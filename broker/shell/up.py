@@ -1,0 +1,122 @@
+"""`broker up`: Kafka, topics, keys, the three processes, and the scenarios played on top.
+
+One process owns all others: whatever ends it, nothing is left running. With `once` it stops after
+everything is delivered and verified, and its exit code says whether all was as the scenarios say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from broker.reference import load_connected
+from broker.shell.demonstration import Demonstration, Verify
+from broker.shell.embedded import EmbeddedKafka, EmbeddedKafkaError
+from broker.shell.keys import KeysError, make_keys
+from broker.shell.logs import configure
+from broker.shell.processes import ProcessesError, Supervisor
+from broker.shell.settings import Settings
+from broker.shell.topics import TopicsError, ensure_topics
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+def run_up(
+    settings: Settings, *, once: bool, verify: Verify, console: Console | None = None
+) -> int:
+    """Runs the broker until it is told to stop (or, with `once`, until all is verified).
+
+    Returns 0 if all went as the scenarios say, 1 if not or if something could not be started
+    (with a message that says what to do), 130 after Ctrl-C before `once` was done.
+    """
+    out = console or Console()
+    configure("up", settings.log_level if settings.log_level != "INFO" else "WARNING")
+    try:
+        with _told_to_stop(), _kafka(settings, out) as bootstrap:
+            ready = settings.model_copy(update={"kafka_bootstrap": bootstrap})
+            return asyncio.run(_serve(ready, out, verify, once=once))
+    except KeyboardInterrupt:
+        out.print("\nStopped; nothing is left running.")
+        return INTERRUPTED if once else 0
+    except (EmbeddedKafkaError, TopicsError, KeysError, ProcessesError) as error:
+        out.print(f"[red]{error}[/red]")
+        return FAILED
+
+
+async def _serve(settings: Settings, out: Console, verify: Verify, *, once: bool) -> int:
+    organisations = load_connected(settings.organisations_dir / "connected.yaml")
+    make_keys(settings.keys_dir, organisations)
+    created = await ensure_topics(settings.kafka_bootstrap, organisations)
+    out.print(
+        f"Kafka at {settings.kafka_bootstrap}; {len(organisations)} organisations connected; "
+        f"{len(created)} topics made; state in {settings.data_dir}/"
+    )
+    supervisor = Supervisor(_environment(settings), settings.data_dir / "log")
+    supervisor.start()
+    watching = asyncio.create_task(_watch(supervisor))
+    demonstration = Demonstration(settings, organisations, out, verify)
+    playing = asyncio.create_task(demonstration.play(once=once))
+    try:
+        done, _ = await asyncio.wait({watching, playing}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        return playing.result()
+    finally:
+        for task in (watching, playing):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, ProcessesError):
+            await asyncio.gather(watching, playing, return_exceptions=True)
+        supervisor.stop()
+
+
+async def _watch(supervisor: Supervisor) -> None:
+    while True:
+        supervisor.watch()
+        await asyncio.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _kafka(settings: Settings, out: Console) -> Iterator[str]:
+    """The bootstrap address: the external Kafka's if one is set, else of the embedded one."""
+    if settings.kafka_bootstrap:
+        yield settings.kafka_bootstrap
+        return
+    with out.status("Starting the embedded Apache Kafka ..."):
+        kafka = EmbeddedKafka(settings.data_dir / "kafka").start()
+    try:
+        yield kafka.bootstrap
+    finally:
+        kafka.stop()
+
+
+@contextlib.contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """SIGTERM ends `broker up` in the same order as Ctrl-C does."""
+
+    def stop(_number: int, _frame: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What the child processes must know; paths made absolute."""
+    return {
+        "BROKER_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "BROKER_DATA_DIR": str(Path(settings.data_dir).resolve()),
+        "BROKER_SCHEMAS_DIR": str(settings.schemas_dir),
+        "BROKER_POLICIES_DIR": str(settings.policies_dir),
+        "BROKER_NAME": settings.name,
+        "BROKER_LOG_LEVEL": settings.log_level,
+    }

@@ -1,0 +1,211 @@
+"""A whole broker under test: real Kafka, real processes, killed for real, counted from outside.
+
+What is expected comes from the offline flow, an oracle that never saw Kafka; what happened is read
+from the topics as a `read_committed` client reads them, and from the ledger's files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from broker.examples import example
+from broker.model.codec import decode
+from broker.model.envelope import seal_statement
+from broker.model.sealer import sealed_for
+from broker.model.sealing import unpad, unseal
+from broker.model.types import Alert, AlertContent, ConcernEvent, Receipt, ReceiptContent
+from broker.shell.keys import load_agency_keys, make_keys, unwrap
+from broker.shell.settings import Settings
+from broker.shell.topics import ensure_topics
+
+STEPS = ("intake", "decide", "ledger")
+
+
+def fresh_event(number: int) -> ConcernEvent:
+    """The parent's warning with ids of its own and a child of its own."""
+    event = example("concern")
+    assert isinstance(event, ConcernEvent)
+    (subject, *_) = event.subjects
+    value = f"case-{uuid.uuid4()}"
+    identifier = msgspec.structs.replace(
+        subject.identifiers[0], scheme="local", value=value, system="simulation"
+    )
+    now = event.reported_at
+    return msgspec.structs.replace(
+        event,
+        event_id=str(uuid.uuid4()),
+        origin_id=f"origin-{value}",
+        subjects=(msgspec.structs.replace(subject, identifiers=(identifier,)),),
+        reported_at=now,
+    )
+
+
+class Broker:
+    """The three processes of one broker, each of which can be killed and started at will."""
+
+    def __init__(self, bootstrap: str, data_dir: Path, organisations: Sequence[str]) -> None:
+        self.settings = Settings(kafka_bootstrap=bootstrap, data_dir=data_dir)
+        self.organisations = tuple(organisations)
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def prepare(self) -> None:
+        """Keys and topics."""
+        make_keys(self.settings.keys_dir, self.organisations)
+        asyncio.run(ensure_topics(self.settings.kafka_bootstrap, self.organisations))
+
+    def start(self, name: str, crash_at: str = "") -> None:
+        """Starts a process, armed to die at `crash_at` if given."""
+        environment = {
+            **os.environ,
+            "BROKER_KAFKA_BOOTSTRAP": self.settings.kafka_bootstrap,
+            "BROKER_DATA_DIR": str(self.settings.data_dir),
+            "BROKER_CRASH_AT": crash_at,
+        }
+        log_dir = self.settings.data_dir / "log"
+        log_dir.mkdir(parents=True, exist_ok=True)
+        with (log_dir / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "broker.shell.run", name],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def start_all(self) -> None:
+        """Starts all three."""
+        for name in STEPS:
+            self.start(name)
+
+    def kill(self, name: str) -> None:
+        """Ends a process as `kill -9` does."""
+        self._processes[name].send_signal(signal.SIGKILL)
+        self._processes[name].wait()
+
+    def died(self, name: str, within_s: float) -> bool:
+        """True if the process was killed by its crash point within the time."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._processes[name].wait(within_s) == -signal.SIGKILL
+        return False
+
+    def revive(self) -> None:
+        """Starts again whatever has ended."""
+        for name, process in list(self._processes.items()):
+            if process.poll() is not None:
+                self.start(name)
+
+    def stop(self) -> None:
+        """Ends all processes in order."""
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    async def publish(self, events: Sequence[ConcernEvent]) -> None:
+        """Publishes each event as its publisher, as an agency's own client would."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.settings.kafka_bootstrap, acks="all", enable_idempotence=True
+        )
+        await producer.start()
+        try:
+            for event in events:
+                keys = load_agency_keys(self.settings.keys_dir, event.publisher)
+                data = seal_statement(event, keys.identity, keys.epoch, os.urandom(32))
+                await producer.send_and_wait(f"concerns.v1.{event.publisher}", data)
+        finally:
+            await producer.stop()
+
+
+class Delivered(msgspec.Struct):
+    """What a `read_committed` reader finds on the organisations' topics."""
+
+    alerts: Counter[tuple[str, str]]
+    """(event id, recipient) -> how often."""
+    receipts: Counter[str]
+    """event id -> how many receipts say accepted."""
+    rejected: int
+
+
+async def delivered(settings: Settings, organisations: Sequence[str]) -> Delivered:
+    """Reads every alert and receipt topic from its start to its end and opens each with its key."""
+    topics = [f"{kind}.v1.{code}" for code in organisations for kind in ("alerts", "receipts")]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        group_id=None,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    found = Delivered(Counter(), Counter(), 0)
+    try:
+        for record in await _all_records(consumer, topics):
+            _count(record, settings, found)
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def _all_records(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[Any]:
+    partitions = [TopicPartition(topic, 0) for topic in topics]
+    consumer.assign(partitions)
+    await consumer.seek_to_beginning(*partitions)
+    ends = await consumer.end_offsets(partitions)
+    records: list[Any] = []
+    quiet = 0
+    while quiet < 3:
+        batch = await consumer.getmany(timeout_ms=300)
+        found = [record for some in batch.values() for record in some]
+        records.extend(found)
+        done = all([await consumer.position(one) >= ends[one] for one in partitions])
+        quiet = 0 if found else quiet + 1
+        if done and not found:
+            break
+    return records
+
+
+def _count(record: Any, settings: Settings, found: Delivered) -> None:
+    organisation = record.topic.split(".v1.")[1]
+    keys = load_agency_keys(settings.keys_dir, organisation)
+    kind = Alert if record.topic.startswith("alerts") else Receipt
+    message = decode(record.value, kind)
+    key = unwrap(organisation, message.key_id, message.wrapped_key, keys.sealing_key)
+    plain = unpad(unseal(key, message.sealed, sealed_for(organisation, message.set_id)))
+    if kind is Alert:
+        content = decode(plain, AlertContent)
+        found.alerts[content.event_id, content.recipient] += 1
+    else:
+        receipt = decode(plain, ReceiptContent)
+        if receipt.outcome == "accepted":
+            found.receipts[receipt.event_id or ""] += 1
+        elif receipt.outcome == "rejected":
+            found.rejected += 1
+
+
+async def wait_for_receipts(
+    settings: Settings, organisations: Sequence[str], alerts: int, within_s: float
+) -> Delivered:
+    """Waits until at least `alerts` alerts are there; returns what is there then or at the end."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = await delivered(settings, organisations)
+        if sum(found.alerts.values()) >= alerts or time.monotonic() > deadline:
+            return found
+        await asyncio.sleep(0.5)
