@@ -78,7 +78,7 @@ class OfflineFlow:
                 "use a code of policies/organisations/",
             )
             return Outcome((), rejected(record, refusal, self._reception).sets, refusal)
-        view = IntakeView(seen=self._seen.get, aliases=lambda tokens: self._alias_rows(tokens))
+        view = IntakeView(seen=self._seen.get, aliases=self._alias_rows)
         if is_action:
             taken = take_action(record, statement, None, NO_SEED, view, self._reception)
         else:

@@ -47,7 +47,9 @@ def topic_of(channel: Channel, organisation: str) -> str:
     return f"{TOPIC_OF_CHANNEL[channel]}.{organisation}"
 
 
-def message_of(organisation: str, leaf: bytes, body: bytes, proof: LogProof) -> tuple[str, bytes, bytes]:
+def message_of(
+    organisation: str, leaf: bytes, body: bytes, proof: LogProof
+) -> tuple[str, bytes, bytes]:
     """(topic, key, value) of the message. The key is the message id: it says nothing of a person."""
     held = msgspec.msgpack.decode(body, type=DeliveryBody)
     value: Alert | Receipt

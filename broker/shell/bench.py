@@ -125,9 +125,7 @@ def _shares(
         "link": lambda: (link(given, ()), entry_of(given)),
         "weigh": lambda: weigh(linked.claim, policy.parameters),
         "locate": lambda: candidates(linked, policy.reference),
-        "link to redact, whole": lambda: decide_part(
-            given, (), policy, reception.sealer.pairwise
-        ),
+        "link to redact, whole": lambda: decide_part(given, (), policy, reception.sealer.pairwise),
         "record and seal": lambda: record_part(result, (), policy, reception.sealer, SECRET),
     }
     return {name: _seconds(step) / whole for name, step in steps.items()}

@@ -1,5 +1,6 @@
 """The schemas are the single source of truth: documented, compatible with what was released, and
-the types generated from them."""
+the types generated from them.
+"""
 
 from pathlib import Path
 from typing import Any

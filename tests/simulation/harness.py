@@ -21,8 +21,8 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-
 from broker.examples import example
+
 from broker.model.codec import decode
 from broker.model.envelope import seal_statement
 from broker.model.sealer import sealed_for
