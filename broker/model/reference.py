@@ -11,6 +11,15 @@ from collections.abc import Mapping
 
 import msgspec
 
+from broker.model.types import ConcernEvent
+
+AUTHORITY = "authority"
+"""Kind of an English children's-services authority."""
+COUNCIL = "council"
+"""Kind of a Welsh or Scottish council."""
+AREA_KINDS = frozenset({AUTHORITY, COUNCIL})
+"""Kinds of organisation that are an area: a place can lie in them and a child can live there."""
+
 
 class Organisation(msgspec.Struct, frozen=True):
     """One organisation of the register. A successor is a new row and inherits no rights."""
@@ -58,6 +67,12 @@ class Reference(msgspec.Struct, frozen=True):
     """Old GSS code -> the code in force: accepted on input, never emitted."""
     geography_hash: str
     register_hash: str
+    by_place_kind: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """Place kind -> codes of organisations that such places concern, wherever they have areas."""
+    service_dates: Mapping[tuple[str, str], tuple[datetime.date, datetime.date | None]] = (
+        msgspec.field(default_factory=dict)
+    )
+    """(authority, force) -> first and last day, for pairs of `served_by` that began or end."""
 
     def current_code(self, code: str) -> str:
         """The code in force for `code` (an old GSS code is replaced by its successor)."""
@@ -68,6 +83,34 @@ class Reference(msgspec.Struct, frozen=True):
         found = self.organisations.get(self.current_code(code))
         return found if found is not None and found.in_force(on) else None
 
+    def serving(self, authority: str, on: datetime.date) -> tuple[Organisation, ...]:
+        """Forces and integrated care boards in force that cover `authority` on that day."""
+        current = self.current_code(authority)
+        return tuple(
+            found
+            for code in self.served_by.get(current, ())
+            if (found := self.organisation(code, on)) is not None
+            and self._serves(current, code, on)
+        )
+
+    def concerned_with(
+        self, place_kind: str, authority: str | None, on: datetime.date
+    ) -> tuple[Organisation, ...]:
+        """Organisations in force that places of this kind concern, whichever force covers the area.
+
+        One without areas is concerned everywhere; one with areas only in those.
+        """
+        return tuple(
+            found
+            for code in self.by_place_kind.get(place_kind, ())
+            if (found := self.organisation(code, on)) is not None
+            and (not found.areas or authority in found.areas)
+        )
+
+    def _serves(self, authority: str, code: str, on: datetime.date) -> bool:
+        dates = self.service_dates.get((authority, code))
+        return dates is None or (dates[0] <= on and (dates[1] is None or on <= dates[1]))
+
     def neighbours(self, authority: str, on: datetime.date) -> frozenset[str]:
         """Authorities that border `authority` on that day, in any country."""
         return frozenset(
@@ -75,3 +118,23 @@ class Reference(msgspec.Struct, frozen=True):
             for border in self.borders.get(self.current_code(authority), ())
             if border.valid_from <= on and (border.valid_to is None or on <= border.valid_to)
         )
+
+
+def invalid_codes(event: ConcernEvent, reference: Reference) -> tuple[str, ...]:
+    """Codes in `place.la_gss` and in nexus facts that name nothing in the register, as stated.
+
+    An old GSS code is fine, so is an organisation that is no longer or not yet in force: a late
+    report is normal, and who is told is decided by the day. A place must name an authority or a
+    council; a nexus fact may name any organisation. In order of appearance, each once.
+    """
+    unknown: dict[str, None] = {}
+    area = event.place.la_gss if event.place is not None else None
+    if area is not None:
+        found = reference.organisations.get(reference.current_code(area))
+        if found is None or found.kind not in AREA_KINDS:
+            unknown[area] = None
+    for subject in event.subjects:
+        for fact in subject.nexus:
+            if reference.current_code(fact.organisation) not in reference.organisations:
+                unknown[fact.organisation] = None
+    return tuple(unknown)
