@@ -177,14 +177,14 @@ class Demonstration:
         middle = delays[len(delays) // 2] if delays else 0
         first = f"{self._first_alert_s:.1f} s" if self._first_alert_s else "never"
         events = sum(len(scenario.events) for scenario in self._scenarios)
-        return "\n".join(
-            (
-                "",
-                f"{events} events; {outcomes['PERMIT']} disclosures, {outcomes['DENY']} refusals "
-                f"and {outcomes['REVIEW']} reviews recorded; {self._counted.total()} alerts "
-                f"delivered and opened after their proofs held",
-                f"first alert {first} after the processes were started; delivered in "
-                f"{middle} ms (median), {delays[-1] if delays else 0} ms (slowest)",
-                "" if finished else "[red]not everything was delivered in time[/red]",
-            )
-        ).rstrip()
+        lines = [
+            "",
+            f"{events} events; {outcomes['PERMIT']} disclosures, {outcomes['DENY']} refusals and "
+            + f"{outcomes['REVIEW']} reviews recorded; {self._counted.total()} alerts delivered "
+            + "and opened after their proofs held",
+            f"first alert {first} after the processes were started; delivered in {middle} ms "
+            + f"(median), {delays[-1] if delays else 0} ms (slowest)",
+        ]
+        if not finished:
+            lines.append("[red]not everything was delivered in time[/red]")
+        return "\n".join(lines)

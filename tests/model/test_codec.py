@@ -53,12 +53,12 @@ def test_a_damaged_record_is_refused_or_read_but_never_crashes(data: st.DataObje
         bad = bytes(good)
     else:
         bad = bytes(good[:at]) + data.draw(st.binary(min_size=1, max_size=20)) + bytes(good[at:])
+    reason = None
     try:
-        value = decode(bad, types.ConcernEvent)
+        decode(bad, types.ConcernEvent)
     except CodecError as error:
-        assert error.reason in {"not_avro", "unknown_schema", "truncated", "not_valid"}
-    else:
-        assert isinstance(value, types.ConcernEvent)
+        reason = error.reason
+    assert reason in {None, "not_avro", "unknown_schema", "truncated", "not_valid"}
 
 
 def test_bytes_after_the_record_are_refused() -> None:

@@ -80,7 +80,7 @@ def test_no_key_is_printed(tmp_path: Path) -> None:
 
 def test_a_missing_key_says_what_to_do(tmp_path: Path) -> None:
     """The message names the folder and the remedy."""
-    with pytest.raises(KeysError, match="connected.yaml"):
+    with pytest.raises(KeysError, match=r"connected\.yaml"):
         load_agency_keys(tmp_path, "NOBODY")
 
 

@@ -1,0 +1,27 @@
+"""decide: what each candidate may have of one part, field by field, and why.
+
+Order: what needs no law (no nexus, own statement, another country, unreadable handling), then Cedar
+over the law and the agreements in force, then what agreements and the part itself take away again.
+Pure: the bundle is immutable; it only remembers answers that it would give again.
+"""
+
+from broker.decide.bundle import PolicyBundle
+from broker.decide.decision import decide
+from broker.decide.facts import PartFacts, Recipient, present_fields
+from broker.decide.law import Agreement, Gateway, Party, Permit, Profile
+from broker.decide.rules import Ruling, rule
+
+__all__ = [
+    "Agreement",
+    "Gateway",
+    "PartFacts",
+    "Party",
+    "Permit",
+    "PolicyBundle",
+    "Profile",
+    "Recipient",
+    "Ruling",
+    "decide",
+    "present_fields",
+    "rule",
+]

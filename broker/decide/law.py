@@ -1,0 +1,152 @@
+"""Law and agreements as values: gateways with their days, parties, clauses, agreements, profiles."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+
+import msgspec
+
+from broker.model.canonical import digest_text
+from broker.model.reference import Organisation
+
+IN_FORCE = "in_force"
+EXPIRED = "agreement_expired"
+NOT_SIGNED = "agreement_not_signed"
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """A statutory gateway and the days on which it is law. `in_force_from` None: not commenced."""
+
+    id: str
+    title: str
+    source: str
+    in_force_from: datetime.date | None
+    in_force_to: datetime.date | None = None
+    never_from: frozenset[str] = frozenset()
+    """Kinds of publisher for whose information it is no gateway."""
+    never_for: frozenset[str] = frozenset()
+    """Types of event for which it is no gateway."""
+
+    def in_force(self, on: datetime.date) -> bool:
+        """True on its days, the last one included."""
+        return (
+            self.in_force_from is not None
+            and self.in_force_from <= on
+            and (self.in_force_to is None or on <= self.in_force_to)
+        )
+
+
+class Party(msgspec.Struct, frozen=True):
+    """One line of an agreement's parties: organisations by code, or by kind and area."""
+
+    id: str
+    organisations: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    areas: frozenset[str] = frozenset()
+    """Empty: anywhere in the country of the agreement."""
+    signed_on: datetime.date | None = None
+
+    def covers(self, organisation: Organisation) -> bool:
+        """Whether that organisation is bound by this line, once it is signed."""
+        if organisation.code in self.organisations:
+            return True
+        if organisation.kind not in self.kinds:
+            return False
+        return not self.areas or not self.areas.isdisjoint(organisation.areas)
+
+
+class Permit(msgspec.Struct, frozen=True):
+    """What must be known of a permitting policy besides its Cedar text."""
+
+    id: str
+    duty: bool
+    agreement: str | None
+    only_fields: frozenset[str] = frozenset()
+    """If not empty: of its groups, only these fields."""
+    transforms: tuple[tuple[str, str], ...] = ()
+    """(field group, transform) where not `as_stated`."""
+
+    def transform(self, group: str) -> str:
+        """How that group is shown under this permit."""
+        return dict(self.transforms).get(group, "as_stated")
+
+
+class Agreement(msgspec.Struct, frozen=True):
+    """A data-sharing agreement. Its clauses are Cedar policies; this is what surrounds them."""
+
+    id: str
+    version: int
+    status: str
+    country: str
+    parties: tuple[Party, ...]
+    effective_from: datetime.date
+    expires: datetime.date
+    recipients: frozenset[str]
+    """Kinds of recipient that it speaks about. For others it says nothing and restricts nothing."""
+    triggers: frozenset[str]
+    """Types of event that bring it into play; empty means all."""
+    prevails_over: frozenset[str]
+    """Agreements that it replaces between its own parties."""
+    onward_allowed: bool
+    consult_originator: bool
+
+    def speaks(self, kind: str, event_type: str) -> bool:
+        """Whether it has a say about this kind of recipient and type of event."""
+        return kind in self.recipients and (not self.triggers or event_type in self.triggers)
+
+    def standing(self, one: Organisation, other: Organisation, on: datetime.date) -> str | None:
+        """`in_force`, or why not between these two on that day; None if they are not its parties.
+
+        Both must lie in its country and both their lines must be signed by that day: an organisation
+        whose line is unsigned is not bound and has no right under the agreement.
+        """
+        lines = [self._lines(organisation) for organisation in (one, other)]
+        if not all(lines):
+            return None
+        if self.status != IN_FORCE or not all(_signed(signers, on) for signers in lines):
+            return NOT_SIGNED
+        return IN_FORCE if self.effective_from <= on <= self.expires else EXPIRED
+
+    def _lines(self, organisation: Organisation) -> tuple[Party, ...]:
+        if organisation.country != self.country:
+            return ()
+        return tuple(party for party in self.parties if party.covers(organisation))
+
+
+def _signed(lines: tuple[Party, ...], on: datetime.date) -> bool:
+    """Whether one of the lines that cover an organisation is signed by that day."""
+    return any(line.signed_on is not None and line.signed_on <= on for line in lines)
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """The agreements in force between one publisher and one recipient on one day."""
+
+    hash: str
+    agreements: tuple[Agreement, ...]
+    lapsed: str | None
+    """Why none is in force where there is one that has expired or is not signed."""
+
+
+def resolve_profile(
+    agreements: Iterable[Agreement], one: Organisation | None, other: Organisation | None,
+    on: datetime.date,
+) -> Profile:
+    """The profile of two organisations on a day. An unknown organisation has no agreement.
+
+    An agreement that another one prevails over is left out only while that other is in force.
+    """
+    standing: dict[Agreement, str] = {}
+    if one is not None and other is not None:
+        for agreement in agreements:
+            stands = agreement.standing(one, other, on)
+            if stands is not None:
+                standing[agreement] = stands
+    held = [agreement for agreement, stands in standing.items() if stands == IN_FORCE]
+    replaced = frozenset[str]().union(*(agreement.prevails_over for agreement in held))
+    chosen = tuple(
+        sorted((a for a in held if a.id not in replaced), key=lambda agreement: agreement.id)
+    )
+    lapsed = None if chosen else min(standing.values(), default=None)
+    named = [f"{agreement.id}@{agreement.version}" for agreement in chosen]
+    return Profile(digest_text("profile", *named, lapsed or ""), chosen, lapsed)
