@@ -2,7 +2,8 @@
 
 `var/keys/` is made with mode 0700. `broker/` holds the broker's own keys, `organisations/<code>/`
 the private keys of invented organisations so that one machine can play all of them (a real agency
-keeps its own and registers the public halves), and `directory.json` the public register.
+keeps its own and registers the public halves), and `directory.json` the public register: what an
+agency needs to seal to intake and to check the ledger's signatures.
 """
 
 from __future__ import annotations
@@ -52,13 +53,13 @@ class BrokerKeys(msgspec.Struct, frozen=True):
 
 
 class AgencyKeys(msgspec.Struct, frozen=True):
-    """What an agency's client holds: its own private keys and intake's public epoch key."""
+    """What an agency's client holds: its own private keys, and the public keys of the broker."""
 
     identity: SigningIdentity
     sealing_key: X25519PrivateKey
     epoch: IntakeEpoch
-    log_keys: dict[str, str] = {}
-    """Shard -> verifier key of this agency's own log on that shard, once known."""
+    ledger: Ed25519PublicKey
+    """Signs the checkpoints of every log; each log has a name of its own."""
 
     def __repr__(self) -> str:
         """Only whose keys they are."""
@@ -119,13 +120,19 @@ def load_agency_keys(directory: Path, organisation: str) -> AgencyKeys:
             f"no keys for {organisation} under {directory}: add it to "
             "policies/organisations/connected.yaml and run `broker up`"
         )
-    epoch = _read_json(directory / "directory.json")["epoch"]
+    public = _read_json(directory / "directory.json")
+    if "ledger" not in public:
+        raise KeysError(
+            f"{directory / 'directory.json'} lacks the ledger's public key: run `broker up` to add it"
+        )
+    epoch = public["epoch"]
     return AgencyKeys(
         identity=SigningIdentity(organisation, FIRST_KEY, _load_ed25519(folder / "signing.pem")),
         sealing_key=_load_x25519(folder / "sealing.pem"),
         epoch=IntakeEpoch(
             epoch["name"], X25519PublicKey.from_public_bytes(_unb64(epoch["public_key"]))
         ),
+        ledger=Ed25519PublicKey.from_public_bytes(_unb64(public["ledger"])),
     )
 
 
@@ -197,6 +204,7 @@ def _write_directory(directory: Path, organisations: Sequence[str]) -> None:
         }
     intake = _load_x25519(directory / "broker" / f"intake-{FIRST_EPOCH}.pem")
     content = {
+        "ledger": _public(_load_ed25519(directory / "broker" / "ledger.pem")),
         "epoch": {"name": FIRST_EPOCH, "public_key": _public(intake)},
         "organisations": known,
     }
