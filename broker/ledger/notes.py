@@ -1,0 +1,152 @@
+"""Checkpoints as signed notes (C2SP tlog-checkpoint, signed-note; Ed25519, key type 1).
+
+One text for one value: whatever a signer would not have written, down to the bits that base64 leaves
+unused, is refused. Signatures by other keys (witnesses) are passed over, as the format asks.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from hashlib import sha256
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from broker.ledger.tree import HASH_BYTES
+
+ED25519 = b"\x01"
+KEY_HASH_BYTES = 4
+SIGNATURE_BYTES = 64
+SIGNATURE_MARK = "\N{EM DASH} "
+MAX_SIGNATURES = 100
+SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
+KEY_HASH = re.compile(r"[0-9a-f]{8}")
+
+
+class NoteError(ValueError):
+    """A key or checkpoint that is not in the form of the format, or not signed by the log."""
+
+
+class VerifierKey(msgspec.Struct, frozen=True):
+    """The public key of one log, with the name that it signs under."""
+
+    origin: str
+    key_hash: bytes
+    public_key: bytes
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """What a log states of itself."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+def verifier_key(origin: str, public_key: Ed25519PublicKey) -> str:
+    """`<origin>+<key hash>+<base64>`: what a verifier needs to know of a log."""
+    _check_origin(origin)
+    raw = public_key.public_bytes_raw()
+    return f"{origin}+{_key_hash(origin, raw).hex()}+{_base64(ED25519 + raw)}"
+
+
+def parse_verifier_key(text: str) -> VerifierKey:
+    """The verifier key of `text` (one line, without its end). Raises NoteError."""
+    origin, _, rest = text.partition("+")
+    stated, _, encoded = rest.partition("+")
+    _check_origin(origin)
+    raw = _unbase64(encoded, "the public key")
+    if raw[:1] != ED25519 or len(raw) != 1 + HASH_BYTES:
+        raise NoteError("the verifier key is no Ed25519 key of a log")
+    if not KEY_HASH.fullmatch(stated) or bytes.fromhex(stated) != _key_hash(origin, raw[1:]):
+        raise NoteError("the verifier key's hash does not fit its name and key")
+    return VerifierKey(origin, bytes.fromhex(stated), raw[1:])
+
+
+def sign_checkpoint(origin: str, size: int, root: bytes, private_key: Ed25519PrivateKey) -> str:
+    """The signed checkpoint of a log."""
+    _check_origin(origin)
+    body = f"{origin}\n{size}\n{_base64(root)}\n"
+    known = _key_hash(origin, private_key.public_key().public_bytes_raw())
+    signature = known + private_key.sign(body.encode())
+    return f"{body}\n{SIGNATURE_MARK}{origin} {_base64(signature)}\n"
+
+
+def open_checkpoint(text: str, key: str | VerifierKey) -> Checkpoint:
+    """What the log states, once its signature holds. Raises NoteError and says why it does not."""
+    known = parse_verifier_key(key) if isinstance(key, str) else key
+    body, _, signatures = text.partition("\n\n")
+    checkpoint = _read_body(body)
+    if checkpoint.origin != known.origin:
+        raise NoteError(f"is of the log {checkpoint.origin!r}, not of {known.origin!r}")
+    signature = _signature_of(known, signatures)
+    try:
+        Ed25519PublicKey.from_public_bytes(known.public_key).verify(signature, f"{body}\n".encode())
+    except InvalidSignature:
+        raise NoteError("the signature does not hold: it was changed, or another signed") from None
+    return checkpoint
+
+
+def checkpoint_size(text: str) -> int:
+    """The size that a checkpoint states; its signature is not looked at. Raises NoteError."""
+    return _read_body(text.partition("\n\n")[0]).size
+
+
+def _read_body(body: str) -> Checkpoint:
+    lines = body.split("\n")
+    if len(lines) != 3:
+        raise NoteError("a checkpoint has three lines: origin, size, root; then its signature")
+    origin, size, root = lines
+    _check_origin(origin)
+    if not SIZE.fullmatch(size):
+        raise NoteError(f"the size {size[:30]!r} is no whole number in plain digits")
+    raw = _unbase64(root, "the root")
+    if len(raw) != HASH_BYTES:
+        raise NoteError("the root is not 32 bytes long")
+    return Checkpoint(origin, int(size), raw)
+
+
+def _signature_of(key: VerifierKey, signatures: str) -> bytes:
+    """The one signature by `key`; lines by others are passed over, malformed ones are not."""
+    if not signatures.endswith("\n"):
+        raise NoteError("does not end with a signature line: something was cut off or added")
+    lines = signatures[:-1].split("\n")
+    if len(lines) > MAX_SIGNATURES:
+        raise NoteError(f"has more than {MAX_SIGNATURES} signatures")
+    own: list[bytes] = []
+    for line in lines:
+        name, _, encoded = line.removeprefix(SIGNATURE_MARK).partition(" ")
+        raw = _unbase64(encoded, "a signature")
+        if not line.startswith(SIGNATURE_MARK) or len(raw) <= KEY_HASH_BYTES:
+            raise NoteError("has a line after its text that is no signature")
+        if (name, raw[:KEY_HASH_BYTES]) == (key.origin, key.key_hash):
+            own.append(raw[KEY_HASH_BYTES:])
+    if len(own) != 1 or len(own[0]) != SIGNATURE_BYTES:
+        raise NoteError(f"has {len(own)} signatures by the log's key where it must have one")
+    return own[0]
+
+
+def _key_hash(origin: str, public_key: bytes) -> bytes:
+    return sha256(origin.encode() + b"\n" + ED25519 + public_key).digest()[:KEY_HASH_BYTES]
+
+
+def _check_origin(origin: str) -> None:
+    if not origin or "+" in origin or not origin.isprintable() or " " in origin:
+        raise NoteError(f"{origin[:60]!r} is no name for a log: no spaces, no plus sign, not empty")
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
+
+
+def _unbase64(text: str, what: str) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise NoteError(f"{what} is no base64") from None
+    if _base64(raw) != text:
+        raise NoteError(f"{what} is base64 that no encoder writes")
+    return raw

@@ -1,0 +1,296 @@
+"""The store of one shard: records batches whole, and hands out what is to be sent.
+
+One transaction holds leaves, hashes, sidecars, signed checkpoints, the final bytes of every message
+and the position in Kafka, and asserts the writer's epoch. Files are published from it afterwards.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from broker.ledger.database import FORMAT, Database, LogRow
+from broker.ledger.notes import sign_checkpoint, verifier_key
+from broker.ledger.publishing import Publisher
+from broker.ledger.tiles import MAX_ENTRY_BYTES, TILE_HEIGHT
+from broker.ledger.tree import Growth, extend, leaf_hash, root_of
+from broker.ledger.values import (
+    Committed,
+    FencedError,
+    LedgerError,
+    Message,
+    Proof,
+    RecordSet,
+    Render,
+)
+
+AUDITORS = ""
+"""Owner of the log that holds every leaf."""
+
+Grown = dict[str, tuple[LogRow, Growth, str]]
+"""Owner -> its log before, what was added, and the signed checkpoint of the batch's end."""
+
+
+class ShardStore:
+    """The one store of a shard. Reads and writes of it belong to one thread."""
+
+    def __init__(self, directory: Path, origin: str, key: Ed25519PrivateKey) -> None:
+        """Use `open`."""
+        self._origin = origin
+        self._key = key
+        self._database = Database(directory)
+        self._logs: dict[str, LogRow] = {}
+        self._others_wrote = 0
+        self._publisher = Publisher(self._database, directory, key.public_key())
+
+    @classmethod
+    def open(cls, directory: Path, origin: str, key: Ed25519PrivateKey) -> ShardStore:
+        """Opens or makes the store in `directory`; its logs are signed with `key`.
+
+        Reads none of the entries. Raises LedgerError where the folder holds the store of another
+        log, of another key or of a newer format.
+        """
+        store = cls(directory, origin, key)
+        store._introduce()
+        return store
+
+    def close(self) -> None:
+        """Closes the database; whatever was committed stays."""
+        self._database.close()
+
+    def take_epoch(self) -> int:
+        """Takes the shard over: from now on every writer with an older epoch is refused."""
+        with self._database.transaction():
+            self._database.execute("UPDATE writer SET epoch = epoch + 1")
+            (epoch,) = self._database.execute("SELECT epoch FROM writer").fetchone()
+        return int(epoch)
+
+    def commit(
+        self, sets: Sequence[RecordSet], *, epoch: int, next_offset: int, render: Render
+    ) -> Committed:
+        """Records a batch in one transaction: all of it, on disk, or nothing.
+
+        A set whose id was recorded before (or earlier in the batch) is dropped whole. Proofs are
+        against the checkpoint of the batch's end. `next_offset` is where to read on in Kafka.
+        Raises FencedError if another writer has taken the shard, LedgerError if nothing could be
+        recorded; then the state is as before.
+        """
+        _check_sizes(sets)
+        try:
+            with self._database.transaction():
+                self._assert_epoch(epoch)
+                fresh = self._claim(sets)
+                grown = self._append(fresh)
+                self._fill_outbox(fresh, grown, render)
+                self._database.execute("UPDATE writer SET next_offset = ?", (next_offset,))
+        except sqlite3.Error as error:
+            raise LedgerError(
+                f"{self._origin}: the batch was not recorded and nothing of it is kept ({error}): "
+                "see that the disk has room and can be written, then start the ledger again"
+            ) from error
+        for owner, (log, growth, _) in grown.items():
+            self._logs[owner] = LogRow(
+                log.log_id, owner, log.origin, growth.edge, published=log.published
+            )
+        recorded = {one.set_id for one in fresh}
+        return Committed(
+            recorded=tuple(one.set_id for one in fresh),
+            dropped=_without_first(sets, recorded),
+        )
+
+    def outbox_after(self, sequence: int, most: int) -> list[tuple[int, Message]]:
+        """At most `most` messages recorded after `sequence`, in order, with their sequences."""
+        rows = self._database.execute(
+            "SELECT sequence, topic, key, value FROM outbox WHERE sequence > ? "
+            "ORDER BY sequence LIMIT ?",
+            (sequence, most),
+        )
+        return [(number, Message(topic, key, value)) for number, topic, key, value in rows]
+
+    def outbox_prune(self, up_to: int) -> None:
+        """Forgets messages up to and with sequence `up_to`: they were sent. Sequences never return."""
+        with self._database.unsynced_transaction():
+            self._database.execute("DELETE FROM outbox WHERE sequence <= ?", (up_to,))
+
+    def next_offset(self) -> int:
+        """Where to read on in Kafka; 0 at first."""
+        (offset,) = self._database.execute("SELECT next_offset FROM writer").fetchone()
+        return int(offset)
+
+    def size(self) -> int:
+        """Entries of the auditors' log."""
+        (size,) = self._database.execute(
+            "SELECT size FROM log WHERE owner = ?", (AUDITORS,)
+        ).fetchone()
+        return int(size)
+
+    def publish_tiles(self) -> None:
+        """Writes what changed since the last time to the files that outsiders read.
+
+        Whatever an interrupted call left is put right by the next one.
+        """
+        self._publisher.publish()
+
+    def rebuild_tiles(self) -> None:
+        """Writes every file anew from the database and removes what does not belong under `tile/`."""
+        self._publisher.publish(anew=True)
+
+    def _introduce(self) -> None:
+        """Makes the auditors' log of a new store; refuses the store of another log or key."""
+        own_key = verifier_key(self._origin, self._key.public_key())
+        with self._database.transaction():
+            row = self._database.execute("SELECT format, verifier_key FROM writer").fetchone()
+            if row is None:
+                log = self._database.add_log(AUDITORS, self._origin)
+                self._keep_checkpoint(log, 0, extend(log.edge, ()))
+                self._database.execute(
+                    "INSERT INTO writer VALUES (1, ?, ?, 0, 0, '')", (FORMAT, own_key)
+                )
+                row = (FORMAT, own_key)
+        if row[0] != FORMAT:
+            raise LedgerError(f"{self._database.path} has format {row[0]}, this broker {FORMAT}")
+        if row[1] != own_key:
+            raise LedgerError(
+                f"{self._database.path} belongs to {row[1]}, not to {own_key}: "
+                "a log keeps its name and its key; restore them, or begin a new ledger elsewhere"
+            )
+
+    def _assert_epoch(self, epoch: int) -> None:
+        """Refuses a writer that was replaced; forgets cached edges if another process wrote."""
+        (current,) = self._database.execute("SELECT epoch FROM writer").fetchone()
+        if current != epoch:
+            raise FencedError(
+                f"{self._origin}: another writer has taken this shard (epoch {current}, "
+                f"this one has {epoch}): nothing was recorded; this process must stop"
+            )
+        others_wrote = self._database.others_wrote()
+        if others_wrote != self._others_wrote:
+            self._others_wrote = others_wrote
+            self._logs.clear()
+
+    def _claim(self, sets: Sequence[RecordSet]) -> list[RecordSet]:
+        """The sets that are new, with their ids and sidecars written."""
+        fresh: list[RecordSet] = []
+        sidecars: list[tuple[int, str, bytes]] = []
+        first = self._log(AUDITORS).edge.size
+        for one in sets:
+            added = self._database.execute(
+                "INSERT OR IGNORE INTO record (set_id, first, leaves) VALUES (?, ?, ?)",
+                (one.set_id, first, len(one.leaves)),
+            )
+            if added.rowcount == 1:
+                fresh.append(one)
+                first += len(one.leaves)
+                sidecars += [(added.lastrowid or 0, *sidecar) for sidecar in one.sidecars]
+        self._database.executemany("INSERT INTO sidecar VALUES (?, ?, ?)", sidecars)
+        return fresh
+
+    def _append(self, fresh: Sequence[RecordSet]) -> Grown:
+        """Every leaf in its log, in order; each log that grew is signed once, at its new size."""
+        leaves: dict[str, list[bytes]] = {}
+        for one in fresh:
+            if one.leaves:
+                leaves.setdefault(AUDITORS, []).extend(one.leaves)
+            for delivery in one.deliveries:
+                leaves.setdefault(folder_of(delivery.recipient), []).append(delivery.leaf)
+        grown: Grown = {}
+        for owner, entries in leaves.items():
+            log = self._log(owner)
+            hashes = [leaf_hash(entry) for entry in entries]
+            growth = extend(log.edge, hashes)
+            start = log.place(log.edge.size)
+            self._database.executemany(
+                "INSERT INTO entry VALUES (?, ?, ?)",
+                zip(range(start, start + len(entries)), hashes, entries, strict=True),
+            )
+            self._keep_nodes(log, growth)
+            grown[owner] = log, growth, self._keep_checkpoint(log, growth.edge.size, growth)
+        return grown
+
+    def _keep_nodes(self, log: LogRow, growth: Growth) -> None:
+        self._database.execute(
+            "UPDATE log SET size = ?, peaks = ? WHERE log_id = ?",
+            (growth.edge.size, b"".join(growth.edge.peaks), log.log_id),
+        )
+        for height in range(TILE_HEIGHT, growth.edge.size.bit_length(), TILE_HEIGHT):
+            self._database.executemany(
+                "INSERT INTO node VALUES (?, ?, ?, ?)",
+                [
+                    (log.log_id, height // TILE_HEIGHT, number, node)
+                    for number, node in growth.new_nodes(height)
+                ],
+            )
+
+    def _keep_checkpoint(self, log: LogRow, size: int, growth: Growth) -> str:
+        note = sign_checkpoint(log.origin, size, root_of(growth.edge), self._key)
+        self._database.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (log.log_id, size, note))
+        return note
+
+    def _fill_outbox(self, fresh: Sequence[RecordSet], grown: Grown, render: Render) -> None:
+        """The final bytes of every message, with the proof of its leaf."""
+        next_index = {owner: log.edge.size for owner, (log, _, _) in grown.items()}
+        messages: list[tuple[str, bytes, bytes]] = []
+        for one in fresh:
+            for delivery in one.deliveries:
+                owner = folder_of(delivery.recipient)
+                index = next_index[owner]
+                next_index[owner] += 1
+                message = render(delivery, _proof(grown[owner], index))
+                messages.append((message.topic, message.key, message.value))
+        self._database.executemany(
+            "INSERT INTO outbox (topic, key, value) VALUES (?, ?, ?)", messages
+        )
+
+    def _log(self, owner: str) -> LogRow:
+        """The log of one owner as this process knows it, read or made where it knows none."""
+        known = self._logs.get(owner) or self._database.log_of(owner)
+        if known is None:
+            return self._database.add_log(owner, f"{self._origin}/{owner}")
+        self._logs[owner] = known
+        return known
+
+
+def folder_of(organisation: str) -> str:
+    """Name of an organisation's folder: its code, with whatever is no letter, digit, - or _ escaped.
+
+    So that no code, whatever it is, can lead out of the ledger or stop a shard.
+    """
+    return quote(organisation, safe="").replace(".", "%2E") or "%"
+
+
+def _proof(grown: tuple[LogRow, Growth, str], index: int) -> Proof:
+    log, growth, note = grown
+    return Proof(
+        origin=log.origin,
+        index=index,
+        size=growth.edge.size,
+        hashes=growth.proof(index),
+        checkpoint=note,
+    )
+
+
+def _check_sizes(sets: Sequence[RecordSet]) -> None:
+    for one in sets:
+        own = (*one.leaves, *(delivery.leaf for delivery in one.deliveries))
+        longest = max(map(len, own), default=0)
+        if longest > MAX_ENTRY_BYTES:
+            raise LedgerError(
+                f"set {one.set_id} has a leaf of {longest} bytes and a log entry may have "
+                f"{MAX_ENTRY_BYTES}: nothing of its batch was recorded; mend what made the set"
+            )
+
+
+def _without_first(sets: Sequence[RecordSet], recorded: set[str]) -> tuple[str, ...]:
+    """Ids of the sets that were dropped: all but the first occurrence of a recorded one."""
+    left = set(recorded)
+    dropped: list[str] = []
+    for one in sets:
+        if one.set_id in left:
+            left.remove(one.set_id)
+        else:
+            dropped.append(one.set_id)
+    return tuple(dropped)
