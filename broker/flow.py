@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from broker.decide import PolicyBundle, decide
+from broker.decide import PolicyBundle, decide, part_facts
 from broker.intake import part_binding
 from broker.link import link
 from broker.locate import candidates
@@ -86,9 +86,10 @@ def decide_part(
     """link, weigh, locate, then decide and redact for every candidate."""
     linked = link(part, past)
     weight = weigh(linked.claim, policy.parameters)
+    facts = part_facts(linked, policy.reference)
     decided = []
     for candidate in candidates(linked, policy.reference):
-        decision = decide(linked, candidate, policy.bundle, policy.reference)
+        decision = decide(facts, candidate, policy.bundle, policy.reference)
         pseudonym = pairwise(candidate.organisation, part.part_key)
         decided.append(Decided(decision, release(linked, decision, weight, pseudonym)))
     return DecidedPart(linked, weight, tuple(decided))

@@ -6,13 +6,17 @@ Pure: the bundle is immutable; it only remembers answers that it would give agai
 """
 
 from broker.decide.bundle import PolicyBundle
+from broker.decide.cedar import Court, policies_of
 from broker.decide.decision import decide
-from broker.decide.facts import PartFacts, Recipient, present_fields
-from broker.decide.law import Agreement, Gateway, Party, Permit, Profile
-from broker.decide.rules import Ruling, rule
+from broker.decide.facts import PartFacts, Recipient, part_facts, present_fields
+from broker.decide.law import Agreement, Condition, Gateway, Party, Permit, Profile
+from broker.decide.rules import Circumstances, Ruling, rule
 
 __all__ = [
     "Agreement",
+    "Circumstances",
+    "Condition",
+    "Court",
     "Gateway",
     "PartFacts",
     "Party",
@@ -22,6 +26,8 @@ __all__ = [
     "Recipient",
     "Ruling",
     "decide",
+    "part_facts",
+    "policies_of",
     "present_fields",
     "rule",
 ]

@@ -36,6 +36,25 @@ class Gateway(msgspec.Struct, frozen=True):
             and (self.in_force_to is None or on <= self.in_force_to)
         )
 
+    def opens(self, publisher_kind: str, event_type: str, on: datetime.date) -> bool:
+        """Whether it is a gateway for that statement of that kind of publisher on that day."""
+        return (
+            self.in_force(on)
+            and publisher_kind not in self.never_from
+            and event_type not in self.never_for
+        )
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """A handling condition that the broker understands."""
+
+    id: str
+    title: str
+    needs_person: str | None = None
+    """Reason code under which what no duty requires waits for a person."""
+    obligation: str | None = None
+    """What every recipient must observe."""
+
 
 class Party(msgspec.Struct, frozen=True):
     """One line of an agreement's parties: organisations by code, or by kind and area."""
@@ -66,6 +85,10 @@ class Permit(msgspec.Struct, frozen=True):
     """If not empty: of its groups, only these fields."""
     transforms: tuple[tuple[str, str], ...] = ()
     """(field group, transform) where not `as_stated`."""
+
+    def names(self, field: str) -> bool:
+        """Whether it reaches that field of its groups."""
+        return not self.only_fields or field in self.only_fields
 
     def transform(self, group: str) -> str:
         """How that group is shown under this permit."""
@@ -129,7 +152,9 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 def resolve_profile(
-    agreements: Iterable[Agreement], one: Organisation | None, other: Organisation | None,
+    agreements: Iterable[Agreement],
+    one: Organisation | None,
+    other: Organisation | None,
     on: datetime.date,
 ) -> Profile:
     """The profile of two organisations on a day. An unknown organisation has no agreement.

@@ -8,8 +8,10 @@ held). With `once`, deliveries must be exactly those that the scenarios name.
 from __future__ import annotations
 
 import asyncio
+import datetime
 import os
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ from rich.console import Console
 from rich.live import Live
 
 from broker.client.opening import RefusedAlertError, open_alert
-from broker.examples.scenarios import Scenario, load_scenarios
+from broker.examples.scenarios import Scenario, fresh_scenarios
 from broker.model.envelope import seal_statement
 from broker.shell.keys import AgencyKeys, load_agency_keys
 from broker.shell.settings import Settings
@@ -45,7 +47,10 @@ class Demonstration:
         self._keys: dict[str, AgencyKeys] = {
             code: load_agency_keys(settings.keys_dir, code) for code in organisations
         }
-        self._scenarios: tuple[Scenario, ...] = load_scenarios()
+        # Played anew each time, so that it can be played again on the same state.
+        self._scenarios: tuple[Scenario, ...] = fresh_scenarios(
+            datetime.datetime.now(datetime.UTC), uuid.uuid4().hex
+        )
         self._auditing = Auditing(settings.ledger_dir)
         self._arrived: dict[tuple[str, str], Arrival] = {}
         self._counted: Counter[tuple[str, str]] = Counter()

@@ -1,0 +1,200 @@
+"""One candidate, one decision: outcome, mode, what is released, what is withheld and why.
+
+The order of the questions is the order of this file: prohibitions that need no Cedar, what waits
+for a person, then law and agreements field by field, then what the part itself takes away again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from broker.decide.bundle import PolicyBundle
+from broker.decide.cedar import POLICY_ERROR
+from broker.decide.facts import UNKNOWN_HANDLING, PartFacts, Recipient
+from broker.decide.law import Profile
+from broker.decide.rules import Circumstances, Ruling
+from broker.model.fields import AUDIENCE_OF_KIND, GROUPS
+from broker.model.reference import Reference
+from broker.model.values import Candidate, Decision, FieldRuling, Outcome
+
+CONTENT, EXISTENCE = "CONTENT", "EXISTENCE"
+ENGLAND = "England"
+ADJACENT_ONLY = ("adjacent",)
+ORIGINATOR = "originator"
+NEEDS_PERSON_TYPES = frozenset({"correction", "retraction"})
+IDENTITY = frozenset(GROUPS["identity"])
+PLACED_IN = "placed_in"
+
+Withheld = tuple[tuple[str, str], ...]
+
+
+def decide(
+    facts: PartFacts, candidate: Candidate, bundle: PolicyBundle, reference: Reference
+) -> Decision:
+    """What one candidate may have of the part, and why. Never raises for what a part may hold."""
+    if candidate.capacity == ADJACENT_ONLY:
+        return _refused(facts, candidate, Outcome.DENY, ("no_nexus",))
+    if ORIGINATOR in candidate.capacity:
+        return _refused(facts, candidate, Outcome.DENY, ("own_statement",))
+    recipient = facts.recipient(candidate, reference)
+    if recipient.unsafe:
+        return _refused(facts, candidate, Outcome.DENY, ("unsafe_to_tell",))
+    waits = tuple(_waits_for_person(facts, candidate, bundle))
+    if waits:
+        return _refused(facts, candidate, Outcome.REVIEW, waits)
+    return _by_law(facts, candidate, recipient, bundle, reference)
+
+
+def _waits_for_person(
+    facts: PartFacts, candidate: Candidate, bundle: PolicyBundle
+) -> Iterable[str]:
+    """Reason codes for which nothing is shown to anyone before a person has looked."""
+    publisher = facts.publisher
+    if candidate.country != ENGLAND or (publisher is not None and publisher.country != ENGLAND):
+        yield "outside_england"
+    if facts.handling == UNKNOWN_HANDLING:
+        yield "handling_unknown"
+    if any(one not in bundle.conditions for one in facts.conditions):
+        yield "condition_unknown"
+    if facts.grading_unlabelled:
+        yield "grading_unlabelled"
+    if facts.event_type in NEEDS_PERSON_TYPES:
+        yield "correction_needs_person"
+    if facts.adult:
+        yield "subject_over_18"
+    yield from facts.missing_for_placement
+
+
+def _by_law(
+    facts: PartFacts,
+    candidate: Candidate,
+    recipient: Recipient,
+    bundle: PolicyBundle,
+    reference: Reference,
+) -> Decision:
+    publisher = facts.publisher.code if facts.publisher else ""
+    profile = bundle.profile(publisher, candidate.organisation, facts.on, reference)
+    speaking = tuple(
+        one.id for one in profile.agreements if one.speaks(recipient.kind, facts.event_type)
+    )
+    circumstances = bundle.circumstances(facts, recipient, speaking)
+    ruling = bundle.ruling(circumstances, profile.lapsed)
+    if ruling.error:
+        return _refused(facts, candidate, Outcome.DENY, (POLICY_ERROR,))
+    asked = _person_asked_for(facts, bundle)
+    released, withheld = _split(facts, recipient, ruling, asked)
+    if released:
+        return Decision(
+            candidate=candidate,
+            outcome=Outcome.PERMIT,
+            mode=CONTENT,
+            released=released,
+            withheld=(*withheld, *_equality(facts)),
+            reasons=_clauses(released, ruling),
+            obligations=tuple(_obligations(facts, candidate, profile, circumstances, bundle)),
+        )
+    return _nothing_released(facts, candidate, ruling, circumstances, withheld, asked)
+
+
+def _nothing_released(
+    facts: PartFacts,
+    candidate: Candidate,
+    ruling: Ruling,
+    circumstances: Circumstances,
+    withheld: Withheld,
+    asked: str | None,
+) -> Decision:
+    """No field may be shown: existence, a person, or a refusal."""
+    reasons = _by_frequency(withheld)
+    everything = (*withheld, *_equality(facts))
+    if asked in reasons:
+        return Decision(candidate, Outcome.REVIEW, CONTENT, (), everything, (asked,), ())
+    if circumstances.agreements:
+        return Decision(candidate, Outcome.DENY, None, (), everything, reasons, ())
+    if ruling.existence is not None:
+        pointer = (ruling.existence,)
+        why = (ruling.existence.clause, *reasons[:1])
+        onward = ("onward_prohibited",)
+        return Decision(candidate, Outcome.PERMIT, EXISTENCE, pointer, everything, why, onward)
+    return Decision(candidate, Outcome.REVIEW, CONTENT, (), everything, reasons, ())
+
+
+def _person_asked_for(facts: PartFacts, bundle: PolicyBundle) -> str | None:
+    """The reason code under which the publisher's condition makes powers wait for a person."""
+    for name in facts.conditions:
+        needs = bundle.conditions[name].needs_person
+        if needs is not None:
+            return needs
+    return None
+
+
+def _split(
+    facts: PartFacts, recipient: Recipient, ruling: Ruling, asked: str | None
+) -> tuple[tuple[FieldRuling, ...], Withheld]:
+    """Released and withheld fields of those that the event holds."""
+    released: list[FieldRuling] = []
+    withheld: list[tuple[str, str]] = []
+    for field in facts.present:
+        ruled = ruling.fields[field]
+        if isinstance(ruled, str):
+            withheld.append((field, ruled))
+        elif field == "text" and AUDIENCE_OF_KIND.get(recipient.kind) not in facts.audiences:
+            withheld.append((field, "no_text_for_audience"))
+        elif asked is not None and field not in ruling.duties:
+            withheld.append((field, asked))
+        else:
+            released.append(ruled)
+    if released and all(one.field in IDENTITY for one in released):
+        # A name alone tells that there is something and nothing that helps: not a disclosure to make.
+        withheld.extend((one.field, "nothing_to_show") for one in released)
+        released.clear()
+    return tuple(released), tuple(withheld)
+
+
+def _obligations(
+    facts: PartFacts,
+    candidate: Candidate,
+    profile: Profile,
+    circumstances: Circumstances,
+    bundle: PolicyBundle,
+) -> Iterable[str]:
+    """What the recipient must observe, each a reason code, once, in a fixed order."""
+    speaking = [one for one in profile.agreements if one.id in circumstances.agreements]
+    conditions = [bundle.conditions[name].obligation for name in facts.conditions]
+    stated = {
+        "onward_prohibited": not speaking or not all(one.onward_allowed for one in speaking),
+        "consult_originator": any(one.consult_originator for one in speaking),
+        "parents_not_safe_to_tell": facts.parents_unsafe,
+        "ask_before_telling_family": facts.family_unsafe and not facts.parents_unsafe,
+        "child_not_safe_to_tell": facts.child_unsafe,
+        "at_a_distance": facts.at_a_distance,
+        "notice_within_five_working_days": facts.emergency_placement
+        and PLACED_IN in candidate.capacity,
+    }
+    return (name for name, holds in stated.items() if holds or name in conditions)
+
+
+def _clauses(released: Iterable[FieldRuling], ruling: Ruling) -> tuple[str, ...]:
+    """The clauses that permit, duties first."""
+    clauses = {one.clause: one.field in ruling.duties for one in released}
+    return tuple(sorted(clauses, key=lambda clause: (not clauses[clause], clause)))
+
+
+def _by_frequency(withheld: Withheld) -> tuple[str, ...]:
+    """Distinct reasons, the most frequent first."""
+    counted = Counter(reason for _, reason in withheld)
+    return tuple(sorted(counted, key=lambda reason: (-counted[reason], reason)))
+
+
+def _equality(facts: PartFacts) -> Withheld:
+    return tuple((field, "equality_audit_only") for field in facts.equality)
+
+
+def _refused(
+    facts: PartFacts, candidate: Candidate, outcome: Outcome, reasons: tuple[str, ...]
+) -> Decision:
+    """Nothing is shown, for a reason that holds for the whole part."""
+    withheld = tuple((field, reasons[0]) for field in (*facts.present, *facts.equality))
+    mode = CONTENT if outcome is Outcome.REVIEW else None
+    return Decision(candidate, outcome, mode, (), withheld, reasons, ())

@@ -1,0 +1,215 @@
+"""An agreement as people write it: `policies/agreements/<id>/agreement.yaml`, read strictly.
+
+The keys are those of an ICO data-sharing agreement (domain section 7), with the names that the
+English single-unique-identifier work uses where it has one. A key that is misspelt is an error, not
+a clause that silently does nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from broker.model.fields import CAN_BE_SHOWN, FIELD_GROUP, GROUPS
+from broker.model.types import EventType
+from broker.policies.errors import PolicyFileError
+
+Kind = Literal[
+    "authority", "police", "icb", "health_provider", "school", "charity", "advocate", "council"
+]
+Nexus = Literal[
+    "home",
+    "found_in",
+    "placed_by",
+    "placed_in",
+    "schooled_in",
+    "harm_place",
+    "responsible",
+    "associate_home",
+    "earlier_concern",
+]
+Identity = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+NEVER = frozenset(GROUPS["source_identity"])
+"""Fields that no clause may list: the source's identity never leaves the originator."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PartyLine(_Strict):
+    """Who is bound: organisations by code, or all of a kind (in an area, if one is named)."""
+
+    id: Identity
+    organisations: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    areas: tuple[str, ...] = ()
+    signed_on: datetime.date | None = None
+    signed_by: str | None = None
+
+    @model_validator(mode="after")
+    def _names_someone(self) -> Self:
+        if not self.organisations and not self.kinds:
+            raise ValueError("name organisations or kinds: an empty party means nobody")
+        if (self.signed_on is None) != (self.signed_by is None):
+            raise ValueError("signed_on and signed_by go together")
+        return self
+
+
+class Recipients(_Strict):
+    """To whom a clause applies: kind, front door and nexus; all that are given must fit."""
+
+    kinds: tuple[Kind, ...] = Field(min_length=1)
+    roles: tuple[str, ...] = ()
+    nexus: tuple[Nexus, ...] = Field(min_length=1)
+
+
+class Unless(_Strict):
+    """Facts of the statement under which a clause does not hold."""
+
+    source_identifiable: Literal[True] | None = None
+    family_unsafe: Literal[True] | None = None
+
+
+class DataItem(_Strict):
+    """One clause: which fields, to whom, on what gateway, shown how."""
+
+    id: Identity
+    why: str = Field(min_length=20)
+    fields: tuple[str, ...] = Field(min_length=1)
+    recipients: Recipients
+    gateway: str
+    transform: Literal["as_stated", "generalise", "pseudonymise"] = "as_stated"
+    event_types: tuple[EventType, ...] = ()
+    parts: tuple[Literal["subject", "place", "group"], ...] = ()
+    unless: Unless = Unless()
+
+    @model_validator(mode="after")
+    def _can_be_done(self) -> Self:
+        for field in self.fields:
+            if field not in FIELD_GROUP:
+                raise ValueError(f"no field is called {field!r}: see broker/model/fields.py")
+            if field in NEVER:
+                raise ValueError(f"{field!r} never leaves the originator: take it out")
+            if self.transform != "as_stated" and self.transform not in CAN_BE_SHOWN.get(
+                field, frozenset()
+            ):
+                raise ValueError(f"{field!r} cannot be shown by {self.transform!r}")
+        return self
+
+
+class Onward(_Strict):
+    """What recipients may pass on."""
+
+    allowed: bool
+    consult_originator: bool
+
+
+class Conditions(_Strict):
+    """Conditions of data law on which the parties rely."""
+
+    article_6: tuple[str, ...]
+    article_9: tuple[str, ...]
+    schedule_1: tuple[str, ...]
+    article_10: str
+    policy_document: str
+
+
+class AgreementFile(_Strict):
+    """The whole of one file."""
+
+    id: Identity
+    version: int = Field(ge=1)
+    title: str
+    invented: bool
+    status: Literal["draft", "in_force", "ended"]
+    tier: Literal[1, 2, 3]
+    country: Literal["England"]
+    purposes: tuple[str, ...] = Field(min_length=1)
+    parties: tuple[PartyLine, ...] = Field(min_length=1)
+    spoc: str
+    gateways: tuple[str, ...] = Field(min_length=1)
+    conditions: Conditions
+    triggers: tuple[EventType, ...] = ()
+    speaks_about: tuple[Kind, ...] = ()
+    """Kinds of recipient that get nothing by it although it has no clause for them: a refusal, not a gap."""
+    data_items: tuple[DataItem, ...] = Field(min_length=1)
+    never_share: tuple[str, ...]
+    prevails_over: tuple[Identity, ...] = ()
+    onward: Onward
+    retention: dict[str, str]
+    security: dict[str, str]
+    rights_contact: str
+    dpia_ref: str
+    breach_contact_hours: int = Field(ge=1, le=72)
+    effective_from: datetime.date
+    review_by: datetime.date
+    expires: datetime.date
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        names = [item.id for item in self.data_items]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"data_items: {', '.join(twice)} is there twice: a reason must name one"
+            )
+        for item in self.data_items:
+            if item.gateway not in self.gateways:
+                raise ValueError(f"data_items.{item.id}: {item.gateway} is not among the gateways")
+            forbidden = sorted(set(item.fields) & set(self.never_share))
+            if forbidden:
+                raise ValueError(
+                    f"data_items.{item.id}: {forbidden[0]} is under never_share as well"
+                )
+        if not self.effective_from <= self.review_by <= self.expires:
+            raise ValueError("effective_from, review_by and expires must come in that order")
+        return self
+
+
+def read_agreement(path: Path) -> AgreementFile:
+    """One agreement, checked. Raises PolicyFileError with file and clause."""
+    raw = read_yaml(path)
+    try:
+        found = AgreementFile.model_validate(raw)
+    except ValidationError as error:
+        raise PolicyFileError(path, "", _said(error, raw)) from None
+    if found.id != path.parent.name:
+        raise PolicyFileError(path, "id", f"must be {path.parent.name!r}, as its folder is called")
+    return found
+
+
+def read_yaml(path: Path) -> Any:
+    """The value in a YAML file. Raises PolicyFileError with the line."""
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PolicyFileError(path, "", "the file is missing: restore it") from None
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise PolicyFileError(path, where, f"cannot be read as YAML ({problem})") from None
+
+
+def _said(error: ValidationError, raw: Any) -> str:
+    """Pydantic's first complaints, with the id of the clause that they are about."""
+    said = []
+    for problem in error.errors(include_url=False)[:5]:
+        place = [str(one) for one in problem["loc"]]
+        if len(place) > 1 and place[0] in {"data_items", "parties"} and place[1].isdigit():
+            place[1] = _id_of(raw, place[0], int(place[1]))
+        said.append(f"{'.'.join(place) or 'file'}: {problem['msg']}")
+    return "; ".join(said)
+
+
+def _id_of(raw: Any, key: str, index: int) -> str:
+    try:
+        return str(raw[key][index]["id"])
+    except (KeyError, IndexError, TypeError):
+        return f"number {index + 1}"
