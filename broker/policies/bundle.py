@@ -8,6 +8,7 @@ broken file cannot replace a good one.
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,16 @@ def _parsed(path: Path, text: str, schema: str) -> tuple[Policy, ...]:
         raise PolicyFileError(path, "", str(error)) from None
     if not result.validation_passed:
         first = result.errors[0]
-        raise PolicyFileError(path, str(first.policy_id), f"{first.error}")
+        name = _names_by_position(text).get(str(first.policy_id), str(first.policy_id))
+        what = str(first.error).replace(f"`{first.policy_id}`", f"`{name}`")
+        raise PolicyFileError(path, name, what)
     return policies
+
+
+def _names_by_position(text: str) -> dict[str, str]:
+    """Cedar's validator counts policies; people know them by their `@id`."""
+    bodies = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"]
+    return {place: str(body["annotations"]["id"]) for place, body in bodies.items()}
 
 
 def _law_permit(policy: Policy) -> Permit:
