@@ -50,9 +50,10 @@ class Observation(msgspec.Struct, frozen=True):
     """What one record contributes to a claim. It has no provenance and no publisher by design.
 
     `origin` is the origin's component (records that go back to one first observation share it).
-    `letter` is the 3x5x2 assessment A to E, or None. `doubted` is True only for source evaluation 3
-    or assessment E with a written reason and a reviewer. `dependent_on` names origins that this one
-    may not be independent of, with a discount of 0 to 1000 per mille.
+    `letter` is the 3x5x2 assessment A to E where directness is `not_stated`, else None: no letter
+    counts beside a stated directness. `doubted` is True only for source evaluation 3 or assessment E
+    with a written reason and a reviewer. `dependent_on` names origins that this one may not be
+    independent of, with a discount of 0 to 1000 per mille.
     """
 
     origin: str
@@ -69,6 +70,7 @@ class Claim(msgspec.Struct, frozen=True):
     """What is weighed: this part's own observation and those that bear on the same claim."""
 
     observations: tuple[Observation, ...]
+    """The part's own first."""
     as_of: datetime.datetime
 
 
@@ -88,7 +90,10 @@ class Weight(msgspec.Struct, frozen=True):
 
 
 class EarlierConcern(msgspec.Struct, frozen=True):
-    """An earlier published concern about the same child, place or group."""
+    """An earlier published concern about the same child, place or group.
+
+    What an organisation said first of one origin; its repeats of that are no further concern.
+    """
 
     event_id: str
     organisation: str
@@ -116,13 +121,15 @@ class StateEntry(msgspec.Struct, frozen=True):
     event_id: str
     publisher: str
     ids: tuple[str, ...]
-    """Event id, origin id and derived-from ids: entries that share one go back to one origin."""
+    """Event id, origin id, then derived-from ids and the id of what it corrects: entries that share
+    one go back to one origin, unless the record was made from several origins."""
     harms: tuple[str, ...]
     window: tuple[datetime.datetime, datetime.datetime]
     """Time of the occurrence, for telling whether two records are about one claim."""
     observation: Observation
     """As seen alone; `origin` is recomputed when it is read back."""
     retracted: bool = False
+    """Taken back, or itself a retraction: it never counts."""
 
 
 class Candidate(msgspec.Struct, frozen=True, order=True):

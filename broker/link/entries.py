@@ -1,0 +1,99 @@
+"""What a part leaves behind for later ones, and how two such histories become one."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+
+import msgspec
+
+from broker.link.grading import is_doubted, letter_of
+from broker.model.types import ConcernEvent, DependenceBasis, EventType
+from broker.model.values import Observation, PartInput, StateEntry
+
+NO_WITNESS = frozenset({EventType.RETRACTION, EventType.PROTECTIVE_FACTOR})
+"""Statements that are no observation of the harm they mention: one takes it back, one tells of a
+strength."""
+RHO: dict[DependenceBasis, int] = {
+    DependenceBasis.SHARED_HOUSEHOLD: 500,
+    DependenceBasis.SHARED_BRIEFING: 500,
+    DependenceBasis.NOT_KNOWN: 1000,
+}
+"""Discount per mille for a stated dependence; unknown is 1000 (domain, section 3, rule 4)."""
+
+
+def entry_of(part: PartInput) -> StateEntry:
+    """The state entry of a part: ids, harms, times and how it is known; no content, no names.
+
+    A correction shares an id with what it corrects, so it is no second witness. A retraction's own
+    entry is marked retracted: it never counts. What it takes back stands until a person confirms.
+    """
+    event = part.event
+    return StateEntry(
+        order=part.order,
+        event_id=event.event_id,
+        publisher=event.publisher,
+        ids=_ids(event),
+        harms=() if event.event_type in NO_WITNESS else tuple(one.value for one in event.harms),
+        window=_window(event),
+        observation=_observation(event),
+        retracted=event.event_type is EventType.RETRACTION,
+    )
+
+
+def join(older: tuple[StateEntry, ...], moved: tuple[StateEntry, ...]) -> tuple[StateEntry, ...]:
+    """The entries of both, one for each event, in order of place in the stream.
+
+    Where both hold an event the earlier place is kept, and it is retracted if either says so. So
+    joining again, or in another sequence, changes nothing.
+    """
+    return tuple(sorted(one_each((*older, *moved)), key=_place))
+
+
+def one_each(entries: Iterable[StateEntry]) -> Iterable[StateEntry]:
+    """One entry for each event, whatever the sequence and however often each is there."""
+    kept: dict[str, StateEntry] = {}
+    for entry in entries:
+        known = kept.setdefault(entry.event_id, entry)
+        if known is not entry and known != entry:
+            kept[entry.event_id] = _merged(known, entry)
+    return kept.values()
+
+
+def _merged(one: StateEntry, other: StateEntry) -> StateEntry:
+    first = min(one, other, key=lambda entry: (_place(entry), entry.publisher, entry.ids))
+    return msgspec.structs.replace(first, retracted=one.retracted or other.retracted)
+
+
+def _place(entry: StateEntry) -> tuple[int, str]:
+    return entry.order, entry.event_id
+
+
+def _ids(event: ConcernEvent) -> tuple[str, ...]:
+    corrected = () if event.relates_to is None else (event.relates_to,)
+    stated = (event.event_id, event.origin_id, *event.derived_from, *corrected)
+    return tuple(dict.fromkeys(stated))
+
+
+def _window(event: ConcernEvent) -> tuple[datetime.datetime, datetime.datetime]:
+    """When it happened or is expected; for an event that does not say so, when it was observed."""
+    if event.when is None:
+        return event.observed_at, event.observed_at
+    end = event.when.end or event.when.start
+    return min(event.when.start, end), max(event.when.start, end)
+
+
+def _observation(event: ConcernEvent) -> Observation:
+    ties: dict[str, int] = {}
+    for one in event.dependence:
+        ties[one.origin_id] = max(RHO[one.basis], ties.get(one.origin_id, 0))
+    return Observation(
+        origin=event.origin_id,
+        origin_unknown=event.origin_unknown,
+        directness=event.directness.value,
+        specificity=event.specificity.value,
+        letter=letter_of(event.grading, event.directness),
+        doubted=is_doubted(event.grading),
+        observed_at=event.observed_at,
+        dependent_on=tuple(sorted(ties.items())),
+    )

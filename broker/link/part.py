@@ -1,0 +1,138 @@
+"""A part with what was known before it: the claim, the echoes, and who reported earlier."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+import msgspec
+
+from broker.link.entries import entry_of, one_each
+from broker.link.grading import is_unlabelled
+from broker.link.origins import Origins, origins_of
+from broker.model.types import ConcernEvent
+from broker.model.values import (
+    Claim,
+    EarlierConcern,
+    Linked,
+    Observation,
+    PartInput,
+    StateEntry,
+)
+
+NEAR = datetime.timedelta(days=7)
+"""How far apart two time windows may lie and still be about one claim. A week: people remember
+"last weekend", and a threat for Saturday is heard of in the days before it."""
+EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+LATEST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+WHOLE = 1000
+"""Discount per mille of a record against what it was made from: it adds nothing to that."""
+ORIGIN_UNKNOWN = "origin_unknown"
+ORIGIN_ECHO = "origin_echo"
+GRADING_UNLABELLED = "grading_unlabelled"
+SINGLE_INDICATOR = "single_indicator"
+
+
+def link(part: PartInput, past: Sequence[StateEntry]) -> Linked:
+    """The part with its claim, from the entries of `past` that lie below its own order.
+
+    An entry of the same event is the part itself and never its own past. Retracted entries never
+    count. The same entries in another sequence, or several times, give the same result.
+    """
+    own = entry_of(part)
+    before = _before(own, past)
+    origins = origins_of((own, *before))
+    own_origin, names = origins.names[0], origins.names[1:]
+    echoes = [
+        entry.publisher for entry, name in zip(before, names, strict=True) if name == own_origin
+    ]
+    return Linked(
+        part=part,
+        claim=_claim(part, own, before, origins),
+        agencies_seen=len({own.publisher, *echoes}),
+        earlier=_earlier(before, names),
+        flags=_flags(part, is_echo=bool(echoes) or _is_made_from(names, origins)),
+    )
+
+
+def _before(own: StateEntry, past: Sequence[StateEntry]) -> list[StateEntry]:
+    """What counts as past, one entry for each event, by time of observation."""
+    order, event_id = own.order, own.event_id
+    below = (entry for entry in past if entry.order < order and entry.event_id != event_id)
+    standing = [entry for entry in one_each(below) if not entry.retracted]
+    standing.sort(key=lambda entry: (entry.observation.observed_at, entry.event_id))
+    return standing
+
+
+def _claim(
+    part: PartInput, own: StateEntry, before: Sequence[StateEntry], origins: Origins
+) -> Claim:
+    """The part's own observation first, then those that share a harm and lie near in time."""
+    harms = frozenset(own.harms)
+    opens, closes = _widened(own.window)
+    observations = [_placed(own.observation, 0, origins)]
+    observations.extend(
+        _placed(entry.observation, position, origins)
+        for position, entry in enumerate(before, start=1)
+        if entry.window[0] <= closes
+        and opens <= entry.window[1]
+        and not harms.isdisjoint(entry.harms)
+    )
+    return Claim(observations=tuple(observations), as_of=part.received_at)
+
+
+def _widened(
+    window: tuple[datetime.datetime, datetime.datetime],
+) -> tuple[datetime.datetime, datetime.datetime]:
+    """The window with `NEAR` on either side, kept within what a datetime can hold."""
+    start, end = window
+    opens = start - NEAR if start - EARLIEST > NEAR else EARLIEST
+    closes = end + NEAR if LATEST - end > NEAR else LATEST
+    return opens, closes
+
+
+def _placed(observation: Observation, position: int, origins: Origins) -> Observation:
+    """The observation under the name of its origin, with what that may depend on likewise."""
+    name = origins.names[position]
+    made_from = origins.made_from.get(position, ())
+    if not observation.dependent_on and not made_from:
+        if observation.origin == name:
+            return observation
+        return msgspec.structs.replace(observation, origin=name)
+    ties: dict[str, int] = {}
+    for other, rho in (*observation.dependent_on, *((one, WHOLE) for one in made_from)):
+        ties[origins.named(other)] = max(rho, ties.get(origins.named(other), 0))
+    ties.pop(name, None)
+    return msgspec.structs.replace(
+        observation, origin=name, dependent_on=tuple(sorted(ties.items()))
+    )
+
+
+def _earlier(before: Sequence[StateEntry], names: Sequence[str]) -> tuple[EarlierConcern, ...]:
+    """By time of observation: what each organisation said first of each origin, its echoes left out."""
+    first: dict[tuple[str, str], str] = {}
+    for entry, name in zip(before, names, strict=True):
+        first.setdefault((entry.publisher, name), entry.event_id)
+    return tuple(
+        EarlierConcern(event_id, organisation) for (organisation, _), event_id in first.items()
+    )
+
+
+def _flags(part: PartInput, *, is_echo: bool) -> tuple[str, ...]:
+    """The part's flags and what linking adds, each once."""
+    found = (
+        (ORIGIN_UNKNOWN, part.event.origin_unknown),
+        (ORIGIN_ECHO, is_echo),
+        (GRADING_UNLABELLED, is_unlabelled(part.event.grading)),
+        (SINGLE_INDICATOR, _rests_on_one_indicator(part.event)),
+    )
+    return tuple(dict.fromkeys((*part.flags, *(flag for flag, holds in found if holds))))
+
+
+def _is_made_from(names: Sequence[str], origins: Origins) -> bool:
+    """Whether the part's record, the first, was made from an origin of the past."""
+    return not {origins.named(one) for one in origins.made_from.get(0, ())}.isdisjoint(names)
+
+
+def _rests_on_one_indicator(event: ConcernEvent) -> bool:
+    return event.stated_category is not None and len(set(event.stated_category.indicators)) == 1
