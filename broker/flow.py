@@ -8,6 +8,7 @@ is always the record's LogAppendTime, so catching up after a week decides as it 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -19,7 +20,7 @@ from broker.model.codec import decode
 from broker.model.reference import Reference
 from broker.model.sealer import Sealer
 from broker.model.sealing import unseal
-from broker.model.types import Action, ConcernEvent, DecisionSet, Part
+from broker.model.types import ConcernEvent, DecisionSet, Part
 from broker.model.values import Linked, PartInput, Rejection, StateEntry, Weight
 from broker.reception import (
     IntakeResult,
@@ -28,8 +29,7 @@ from broker.reception import (
     Reception,
     open_record,
     rejected,
-    take_action,
-    take_event,
+    take,
 )
 from broker.record import Decided, PolicyHashes, decision_record
 from broker.redact import release
@@ -71,10 +71,7 @@ def receive(record: RawRecord, view: IntakeView, reception: Reception) -> Intake
     opened = open_record(record, reception)
     if isinstance(opened, Rejection):
         return rejected(record, opened, reception)
-    envelope, seed, statement = opened
-    if isinstance(statement, Action):
-        return take_action(record, statement, envelope, seed, view, reception)
-    return take_event(record, statement, envelope, seed, view, reception)
+    return take(record, opened, view, reception)
 
 
 def decide_part(
@@ -90,8 +87,11 @@ def decide_part(
     decided = []
     for candidate in candidates(linked, policy.reference):
         decision = decide(facts, candidate, policy.bundle, policy.reference)
-        pseudonym = pairwise(candidate.organisation, part.part_key)
-        decided.append(Decided(decision, release(linked, decision, weight, pseudonym)))
+        shown: tuple[tuple[str, Any, str], ...] = ()
+        if decision.released:
+            pseudonym = pairwise(candidate.organisation, part.part_key)
+            shown = release(linked, decision, weight, pseudonym)
+        decided.append(Decided(decision, shown))
     return DecidedPart(linked, weight, tuple(decided))
 
 
@@ -110,13 +110,15 @@ def record_part(
 
 def part_input(part: Part, order: int, parts_key: bytes) -> PartInput:
     """The part with its event opened, as the flow takes it. `order` is its place in the stream."""
-    event = decode(unseal(parts_key, part.sealed, part_binding(part.part_id)), ConcernEvent)
+    encoded = unseal(parts_key, part.sealed, part_binding(part.part_id))
+    event = decode(encoded, ConcernEvent)
     subject = next((one for one in event.subjects if one.subject_ref == part.subject_ref), None)
     return PartInput(
         part_id=part.part_id,
         part_key=part.part_key,
         kind=part.kind,
         event=event,
+        encoded=encoded,
         subject=subject,
         received_at=part.received_at,
         order=order,

@@ -20,19 +20,18 @@ from broker.flow import (
 )
 from broker.intake import AliasEntry, SeenEntry, older_of
 from broker.link import entry_of, join
+from broker.model.codec import encode
 from broker.model.types import Action, ConcernEvent, DecisionSet, Part, PartStep
 from broker.model.values import Rejection, SourcePosition, StateEntry
 from broker.reception import (
     IntakeResult,
     IntakeView,
+    Opened,
     RawRecord,
     Reception,
     rejected,
-    take_action,
-    take_event,
+    take,
 )
-
-NO_SEED = bytes(32)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -69,7 +68,7 @@ class OfflineFlow:
     ) -> Outcome:
         """One unsigned statement through the flow; `data` is what its envelope hash is taken of."""
         is_action = isinstance(statement, Action)
-        owner = statement.organisation if is_action else statement.publisher
+        owner = statement.organisation if isinstance(statement, Action) else statement.publisher
         record = RawRecord(source, owner, received_at, data, is_action)
         if self._policy.reference.organisation(owner, received_at.date()) is None:
             refusal = Rejection(
@@ -79,11 +78,8 @@ class OfflineFlow:
             )
             return Outcome((), rejected(record, refusal, self._reception).sets, refusal)
         view = IntakeView(seen=self._seen.get, aliases=self._alias_rows)
-        if is_action:
-            taken = take_action(record, statement, None, NO_SEED, view, self._reception)
-        else:
-            taken = take_event(record, statement, None, NO_SEED, view, self._reception)
-        return self._outcome(taken)
+        opened = Opened(statement, encode(statement))
+        return self._outcome(take(record, opened, view, self._reception))
 
     def _outcome(self, taken: IntakeResult) -> Outcome:
         self._keep(taken)

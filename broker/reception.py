@@ -94,10 +94,18 @@ class IntakeResult(msgspec.Struct, frozen=True):
     duplicate: bool = False
 
 
-def open_record(
-    record: RawRecord, reception: Reception
-) -> tuple[Envelope, bytes, ConcernEvent | Action] | Rejection:
-    """(envelope, seed, statement) of a record whose sender is who it says; or why not."""
+class Opened(msgspec.Struct, frozen=True):
+    """A statement with what came around it: signed and sealed, or (envelope None) from a file."""
+
+    statement: ConcernEvent | Action
+    encoded: bytes
+    """The statement's own Avro bytes."""
+    envelope: Envelope | None = None
+    seed: bytes = bytes(32)
+
+
+def open_record(record: RawRecord, reception: Reception) -> Opened | Rejection:
+    """The statement of a record whose sender is who it says; or why not."""
     envelope = read_envelope(
         record.data, max_bytes=reception.max_bytes, registry=reception.registry
     )
@@ -108,48 +116,56 @@ def open_record(
         return refusal
     try:
         body = open_body(envelope, reception.epoch_keys)
-        if record.is_action:
-            return envelope, body.seed, decode(body.payload, Action)
-        return envelope, body.seed, decode(body.payload, ConcernEvent)
+        statement: ConcernEvent | Action = (
+            decode(body.payload, Action) if record.is_action else decode(body.payload, ConcernEvent)
+        )
+        return Opened(statement, body.payload, envelope, body.seed)
     except CodecError as error:
         return Rejection(error.reason, str(error), envelope.event_id)
 
 
-def take_event(
+def take(record: RawRecord, opened: Opened, view: IntakeView, reception: Reception) -> IntakeResult:
+    """An opened statement: new, a duplicate, refused, or read again after a crash (same bytes then)."""
+    if isinstance(opened.statement, Action):
+        return _take_action(record, opened.statement, opened, view, reception)
+    return _take_event(record, opened.statement, opened, view, reception)
+
+
+def _take_event(
     record: RawRecord,
     event: ConcernEvent,
-    envelope: Envelope | None,
-    seed: bytes,
+    opened: Opened,
     view: IntakeView,
     reception: Reception,
 ) -> IntakeResult:
-    """An opened event: new, a duplicate, refused, or read again after a crash (same bytes then)."""
-    checked = check_event(event, envelope, seed, record.received_at, reception.reference)
+    checked = check_event(
+        event, opened.envelope, opened.seed, record.received_at, reception.reference
+    )
     if isinstance(checked, Rejection):
         return rejected(record, checked, reception)
     sound, flags = checked
-    content = _content_digest(event)
+    content = digest(opened.encoded)
     key = f"{event.publisher}/{event.event_id}"
     known = view.seen(key)
     if known is not None and known.source != record.source:
         return _repeated(record, event.event_id, content, known, reception)
     seen = known or _first_seen(record, sound, flags, content, view, reception)
-    return _accepted(record, sound, seen, key, reception)
+    encoded = opened.encoded if sound is event else encode(sound)
+    return _accepted(record, sound, encoded, seen, reception)
 
 
-def take_action(
+def _take_action(
     record: RawRecord,
     action: Action,
-    envelope: Envelope | None,
-    seed: bytes,
+    opened: Opened,
     view: IntakeView,
     reception: Reception,
 ) -> IntakeResult:
     """A human act: recorded with its leaf, once."""
-    refusal = check_action(action, envelope, seed, record.received_at)
+    refusal = check_action(action, opened.envelope, opened.seed, record.received_at)
     if refusal is not None:
         return rejected(record, refusal, reception)
-    content = _content_digest(action)
+    content = digest(opened.encoded)
     key = f"{action.organisation}/{action.action_id}"
     known = view.seen(key)
     if known is not None and known.source != record.source:
@@ -207,9 +223,9 @@ def _first_seen(
 
 
 def _accepted(
-    record: RawRecord, event: ConcernEvent, seen: SeenEntry, key: str, reception: Reception
+    record: RawRecord, event: ConcernEvent, encoded: bytes, seen: SeenEntry, reception: Reception
 ) -> IntakeResult:
-    parts, moves = parts_of(event, seen, reception.parts_key)
+    parts, moves = parts_of(event, encoded, seen, reception.parts_key)
     accepted = accepted_record(
         record.source,
         event,
@@ -225,7 +241,7 @@ def _accepted(
     return IntakeResult(
         sets=(accepted, *joins),
         parts=(*moves, *parts),
-        seen=(key, seen),
+        seen=(f"{event.publisher}/{event.event_id}", seen),
         aliases=tuple(row for resolution in seen.resolutions for row in resolution.entries),
     )
 
@@ -262,8 +278,3 @@ def _receipt_content(statement_id: str, seen: SeenEntry, parts: int = 0) -> Rece
         flags=seen.flags,
         received_at=seen.received_at,
     )
-
-
-def _content_digest(statement: ConcernEvent | Action) -> str:
-    """What "same bytes" means: the statement itself, not the seal, which differs each time."""
-    return digest(encode(statement))

@@ -9,7 +9,6 @@ import msgspec
 
 from broker.intake.identity import AliasEntry, Resolution, identifier_token, resolve
 from broker.intake.split import part_id, part_keys
-from broker.model.codec import encode
 from broker.model.sealing import seal
 from broker.model.types import ConcernEvent, Part, PartKind, PartStep
 from broker.model.values import SourcePosition
@@ -61,13 +60,12 @@ def resolve_event(
 
 
 def parts_of(
-    event: ConcernEvent, seen: SeenEntry, parts_key: bytes
+    event: ConcernEvent, encoded: bytes, seen: SeenEntry, parts_key: bytes
 ) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-    """(parts to decide, moves to carry out first) of an accepted event."""
+    """(parts to decide, moves to carry out first) of an accepted event; `encoded` is its Avro."""
     keys = part_keys(event)
     decide_parts: list[Part] = []
     moves: list[Part] = []
-    sealed_event = encode(event)
     for key, resolution in zip(keys, seen.resolutions, strict=True):
         identity = part_id(event.publisher, event.event_id, event.version, resolution.token)
         index = key.subject_index
@@ -86,7 +84,7 @@ def parts_of(
             source_offset=seen.source.offset,
             receipt_set_id=seen.set_id,
             flags=seen.flags,
-            sealed=seal(parts_key, sealed_event, part_binding(identity)),
+            sealed=seal(parts_key, encoded, part_binding(identity)),
         )
         decide_parts.append(part)
         moves.extend(_move(part, younger) for younger in resolution.joined)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 
@@ -35,7 +34,7 @@ class Sealer(msgspec.Struct, frozen=True):
     def pairwise(self, organisation: str, part_key: str) -> str:
         """Pseudonym of a child, place or group that no two organisations share."""
         message = f"{organisation}\x00{part_key}".encode()
-        return hmac.new(self.pairwise_secret, message, hashlib.sha256).hexdigest()[:PAIRWISE_HEX]
+        return hmac.digest(self.pairwise_secret, message, "sha256").hex()[:PAIRWISE_HEX]
 
     def seal_for(self, organisation: str, content: bytes, set_id: str) -> tuple[DataKey, bytes]:
         """`content`, padded and sealed for one organisation; bound to it and to the set."""

@@ -44,6 +44,8 @@ class PartInput(msgspec.Struct, frozen=True):
     receipt_set_id: str
     flags: tuple[str, ...] = ()
     round: int = 0
+    encoded: bytes = b""
+    """The event's Avro bytes as they were sealed, so that nobody encodes them again."""
 
 
 class Observation(msgspec.Struct, frozen=True):

@@ -206,7 +206,7 @@ def _facts(linked: Linked, past: Sequence[StateEntry]) -> bytes:
     part = linked.part
     return msgspec.msgpack.encode(
         {
-            "event": encode(part.event),
+            "event": part.encoded or encode(part.event),
             "part_id": part.part_id,
             "part_key": part.part_key,
             "kind": part.kind.value,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ SECRET_BYTES = 32
 FIRST_EPOCH = "epoch-1"
 FIRST_KEY = "key-1"
 DESK = "duty-desk"
+CODE = re.compile(r"[A-Za-z0-9-]{1,64}")
+"""Organisation codes: letters, digits and hyphens, so that they can name folders and topics."""
 WRAP_INFO = b"safeguarding-broker/data-key/v1\n"
 
 
@@ -115,9 +118,10 @@ def load_broker_keys(directory: Path) -> BrokerKeys:
 def load_agency_keys(directory: Path, organisation: str) -> AgencyKeys:
     """The keys of one organisation's client. Raises KeysError where it has none here."""
     folder = directory / "organisations" / organisation
-    if not folder.is_dir():
+    # The code may come from a file that anybody wrote: it must not lead elsewhere.
+    if not CODE.fullmatch(organisation) or not folder.is_dir():
         raise KeysError(
-            f"no keys for {organisation} under {directory}: add it to "
+            f"no keys for {organisation!r} under {directory}: add it to "
             "policies/organisations/connected.yaml and run `broker up`"
         )
     public = _read_json(directory / "directory.json")
