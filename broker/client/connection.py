@@ -1,0 +1,103 @@
+"""Kafka as an agency's client uses it: committed records only, errors in words, no group by default."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from broker.shell.settings import Settings
+
+MAX_FETCH_BYTES = 12_582_912
+"""The largest record that the topics take (deploy/topics.yaml)."""
+POLL_MS = 300
+QUIET_POLLS = 5
+"""So many empty polls in a row end a read although its end was not reached."""
+
+
+class ClientError(RuntimeError):
+    """A client that cannot do as asked; says what to do."""
+
+
+class NotConnectedError(ClientError):
+    """The organisation has no topics at this Kafka."""
+
+
+@asynccontextmanager
+async def consumer_of(settings: Settings, group: str | None = None) -> AsyncIterator[Any]:
+    """A started consumer of committed records; with a group it starts where the group left off."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=_bootstrap(settings),
+        group_id=group,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MAX_FETCH_BYTES,
+    )
+    try:
+        await _start(consumer, settings)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+@asynccontextmanager
+async def producer_of(settings: Settings) -> AsyncIterator[Any]:
+    """A started producer that waits for all replicas and never sends a record twice."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=_bootstrap(settings),
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=MAX_FETCH_BYTES,
+    )
+    try:
+        await _start(producer, settings)
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def partition_of(consumer: Any, topic: str, settings: Settings) -> TopicPartition:
+    """The one partition of an organisation's topic. Raises NotConnectedError where there is none."""
+    if topic not in await consumer.topics():
+        raise NotConnectedError(
+            f"Kafka at {settings.kafka_bootstrap} has no topic {topic}: see that the organisation "
+            "is in policies/organisations/connected.yaml and that `broker up` runs there"
+        )
+    return TopicPartition(topic, 0)
+
+
+async def read_to_end(consumer: Any, partitions: Sequence[TopicPartition]) -> list[Any]:
+    """Committed records from where the consumer stands to the end as of now, in no promised order."""
+    ends = await consumer.end_offsets(list(partitions))
+    found: list[Any] = []
+    quiet = 0
+    while quiet < QUIET_POLLS:
+        behind = [one for one in partitions if await consumer.position(one) < ends[one]]
+        if not behind:
+            break
+        batch = await consumer.getmany(*behind, timeout_ms=POLL_MS)
+        quiet = 0 if batch else quiet + 1
+        found.extend(record for records in batch.values() for record in records)
+    return found
+
+
+def _bootstrap(settings: Settings) -> str:
+    if not settings.kafka_bootstrap:
+        raise ClientError(
+            "no Kafka address: set BROKER_KAFKA_BOOTSTRAP to host:port, as `broker up` prints it"
+        )
+    return settings.kafka_bootstrap
+
+
+async def _start(client: Any, settings: Settings) -> None:
+    try:
+        await client.start()
+    except (KafkaError, OSError) as error:
+        raise ClientError(
+            f"no Kafka answers at {settings.kafka_bootstrap} ({type(error).__name__}): see that "
+            "`broker up` runs and that BROKER_KAFKA_BOOTSTRAP names its address"
+        ) from error

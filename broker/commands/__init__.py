@@ -1,0 +1,1 @@
+"""What the commands of `broker` do; `broker.cli` says how they are called."""

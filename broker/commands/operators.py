@@ -1,0 +1,68 @@
+"""`broker up`, `broker audit verify` and `broker bench`: for those who run it and who check it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from broker.auditor import Report, keys_from_file, verdict, verify_ledger
+from broker.commands.errors import CommandError
+from broker.shell.bench import FlowFigures, bench_flow
+from broker.shell.policy import load_policy
+from broker.shell.settings import Settings
+from broker.shell.up import run_up
+
+PER_CENT = 100
+
+
+def up(settings: Settings, *, once: bool, as_json: bool) -> tuple[int, dict[str, object]]:
+    """Runs the broker; (exit code, summary). With `as_json` its words go to standard error.
+
+    The auditor is handed in here: what runs the broker does not itself know how it is checked.
+    """
+    lines: list[str] = []
+
+    def verify(ledger_dir: Path) -> tuple[bool, str]:
+        holds, line = verdict(ledger_dir)
+        lines.append(line)
+        return holds, line
+
+    console = Console(file=sys.stderr) if as_json else Console()
+    code = run_up(settings, once=once, verify=verify, console=console)
+    return code, {"exit_code": code, "ledger": lines[-1] if lines else None}
+
+
+def audit(ledger_dir: Path, key_file: Path | None) -> Report:
+    """Verifies a ledger from its files, by the public key of `key_file` or by those beside the logs.
+
+    Raises CommandError where there is nothing to verify.
+    """
+    if not ledger_dir.is_dir():
+        raise CommandError(
+            f"{ledger_dir} is no folder: name the folder of a ledger, such as var/ledger or a copy"
+        )
+    return verify_ledger(ledger_dir, keys_from_file(key_file) if key_file else None)
+
+
+def bench(settings: Settings, events: int) -> FlowFigures:
+    """One run of the benchmark of the bare flow."""
+    return bench_flow(load_policy(settings), events)
+
+
+def show_figures(out: Console, figures: FlowFigures) -> None:
+    """Rates of one run, and what each step takes of it."""
+    out.print(
+        f"{figures.events} events, {figures.candidates_per_event:.1f} candidates and "
+        f"{figures.sealed_per_event:.1f} sealed alerts an event"
+    )
+    out.print(
+        f"{figures.events_per_second:.0f} events a second on one core, "
+        f"{figures.microseconds_per_event:.0f} microseconds each"
+    )
+    table = Table("step", "share of the whole", title="each step timed alone", title_justify="left")
+    for step, share in figures.share_of_step.items():
+        table.add_row(step, f"{share * PER_CENT:.1f} %")
+    out.print(table)

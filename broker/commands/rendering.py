@@ -1,0 +1,157 @@
+"""What the commands show on a terminal. Text that comes from statements is never read as markup."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from broker.client import OpenedAlert
+from broker.commands.deciding import DecidedLine, Row
+from broker.reference import ReasonCode
+
+NO_NEXUS = "no_nexus"
+STYLES = {"PERMIT": "green", "DENY": "dim", "REVIEW": "yellow"}
+FIRST_FIELDS = ("event_type", "harms", "severity", "text", "when", "place")
+"""What a duty worker reads first; the other released fields follow."""
+
+
+def show_decided(out: Console, decided: DecidedLine, meanings: Mapping[str, ReasonCode]) -> None:
+    """One line's outcome: who is told what of each part, and why; or a sentence."""
+    waiting: list[Row] = []
+    for row in decided.rows:
+        if "rejected" in row:
+            out.print(Text(f"{row['explanation']} ({row['rejected']})", style="red"))
+        elif "duplicate" in row:
+            out.print(Text(f"line {row['line']}: event {row['event_id']} again: counted once"))
+        elif "recorded" in row:
+            out.print(Text(f"line {row['line']}: {row['recorded']} {row['action_id']} recorded"))
+        elif "closing" in row:
+            _show_part(out, decided, waiting, row)
+            _show_closing(out, row)
+            _show_meanings(out, waiting, meanings)
+            waiting = []
+        else:
+            waiting.append(row)
+
+
+def show_alert(out: Console, alert: OpenedAlert) -> None:
+    """One verified alert: what, when, where, why us, how it weighs, and what to do by when."""
+    content = alert.content
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    fields = [*(one for one in FIRST_FIELDS if one in alert.released)]
+    fields += [one for one in alert.released if one not in FIRST_FIELDS]
+    for field in fields:
+        table.add_row(_words(field), _value(alert.released[field]))
+    if not fields:
+        table.add_row("what", "only that a concern is held; ask its duty desk")
+    table.add_row("why us", ", ".join(_words(one) for one in content.capacity))
+    weight = " ".join(content.weight_explanation)
+    table.add_row("weight", Text(f"{_words(content.weight_band)}. {weight}".strip()))
+    if content.obligations:
+        table.add_row("observe", ", ".join(_words(one) for one in content.obligations))
+    table.add_row("permitted by", Text(", ".join(content.reasons)))
+    table.add_row("acknowledge by", Text(_moment(content.acknowledge_by), style="bold yellow"))
+    title = f"{content.marking} · {content.recipient} · {content.severity}"
+    proof = (
+        f"alert {alert.alert_id[:16]}… · entry {alert.position.index} of {alert.position.origin}"
+    )
+    out.print(Panel(table, title=Text(title), subtitle=Text(proof), title_align="left"))
+
+
+def alert_row(alert: OpenedAlert) -> Row:
+    """The alert as one JSON-ready object."""
+    content: Row = msgspec.to_builtins(alert.content)
+    content["released"] = alert.released
+    content["set_id"] = alert.set_id
+    content["proof"] = {
+        "origin": alert.position.origin,
+        "index": alert.position.index,
+        "size": alert.position.size,
+        "root": alert.position.root.hex(),
+    }
+    return content
+
+
+def _show_part(out: Console, decided: DecidedLine, rows: Sequence[Row], closing: Row) -> None:
+    """Every candidate with a nexus, each with what it gets and what not; the others counted."""
+    line = decided.line
+    heading = f"line {line.number} · {line.publisher} · event {closing['event_id']}"
+    out.print(Text(f"{heading} · part {closing['part'][:8]}", style="bold"))
+    named = [row for row in rows if NO_NEXUS not in row["reasons"]]
+    for row in named:
+        outcome = " ".join(one for one in (row["outcome"], row["mode"]) if one)
+        title = Text(f"  {outcome:<17} ", style=STYLES[row["outcome"]])
+        title.append(f"{row['recipient']}  {row['name']}", style="bold")
+        title.append(f"  as {', '.join(row['capacity'])}")
+        out.print(title)
+        out.print(_details(row))
+    if len(rows) > len(named):
+        without = f"  DENY              {len(rows) - len(named)} neighbours: {NO_NEXUS}"
+        out.print(Text(without, style="dim"))
+
+
+def _details(row: Row) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=18, justify="right", style="dim")
+    table.add_column(overflow="fold")
+    if row["released"]:
+        table.add_row("released", Text(", ".join(row["released"])))
+        by_reason: dict[str, list[str]] = {}
+        for one in row["withheld"]:
+            by_reason.setdefault(one["reason"], []).append(one["field"])
+        for reason, fields in by_reason.items():
+            table.add_row("withheld", Text(f"{', '.join(fields)}: {reason}"))
+    table.add_row("because", Text(", ".join(row["reasons"])))
+    if row["obligations"]:
+        table.add_row("must", Text(", ".join(row["obligations"])))
+    return table
+
+
+def _show_closing(out: Console, row: Row) -> None:
+    weight = row["weight"]
+    counts = f"{row['permit']} permit, {row['deny']} deny, {row['review']} review"
+    flags = f"; flags: {', '.join(row['flags'])}" if row["flags"] else ""
+    out.print(Text(f"  {row['candidates']} candidates: {counts}{flags}", style="bold"))
+    explained = " ".join(weight["explanation"])
+    out.print(Text(f"  weight {weight['value']} of 1000, {weight['band']}. {explained}"))
+
+
+def _show_meanings(out: Console, rows: Sequence[Row], meanings: Mapping[str, ReasonCode]) -> None:
+    """What the reason codes that occurred mean."""
+    codes = {reason for row in rows for reason in row["reasons"]}
+    codes |= {one["reason"] for row in rows if row["released"] for one in row["withheld"]}
+    for code in sorted(codes & meanings.keys()):
+        out.print(Text(f"  {code}: {meanings[code].meaning}", style="dim"))
+    out.print()
+
+
+def _value(value: Any) -> Text:
+    """A released value in words: nested ones one below the other."""
+    return Text(_plain(value))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(
+            f"{_words(name)}: {_plain(one)}" for name, one in value.items() if one not in (None, [])
+        )
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(one) for one in value)
+    return str(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _moment(moment: datetime.datetime) -> str:
+    return f"{moment:%A %d %B %Y, %H:%M} UTC"
