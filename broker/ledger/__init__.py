@@ -11,16 +11,20 @@ from broker.ledger.notes import (
     verifier_key,
 )
 from broker.ledger.reading import read_entries
-from broker.ledger.store import ShardStore
+from broker.ledger.store import ShardStore, folder_of
 from broker.ledger.tiles import (
     MAX_ENTRY_BYTES,
+    TILE_HEIGHT,
+    TILE_WIDTH,
     Tile,
     TileError,
     changed_tiles,
     decode_bundle,
     encode_bundle,
+    partial_tiles,
 )
 from broker.ledger.tree import (
+    EMPTY,
     EMPTY_ROOT,
     Edge,
     Growth,
@@ -42,8 +46,11 @@ from broker.ledger.values import (
 )
 
 __all__ = [
+    "EMPTY",
     "EMPTY_ROOT",
     "MAX_ENTRY_BYTES",
+    "TILE_HEIGHT",
+    "TILE_WIDTH",
     "Checkpoint",
     "Committed",
     "Delivery",
@@ -65,11 +72,13 @@ __all__ = [
     "decode_bundle",
     "encode_bundle",
     "extend",
+    "folder_of",
     "inclusion_holds",
     "leaf_hash",
     "node_hash",
     "open_checkpoint",
     "parse_verifier_key",
+    "partial_tiles",
     "read_entries",
     "root_of",
     "sign_checkpoint",

@@ -74,6 +74,15 @@ def changed_tiles(before: int, size: int) -> Iterator[Tile]:
         level += 1
 
 
+def partial_tiles(size: int) -> Iterator[Tile]:
+    """The last tile of each level, where it is not full."""
+    level = 0
+    while count := size >> (TILE_HEIGHT * level):
+        if count % TILE_WIDTH:
+            yield Tile(level, count // TILE_WIDTH, count % TILE_WIDTH)
+        level += 1
+
+
 def encode_bundle(entries: Sequence[bytes]) -> bytes:
     """The entry bundle of at most 256 entries."""
     pieces: list[bytes] = []

@@ -1,0 +1,36 @@
+"""What a verification found."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class BadLedgerError(Exception):
+    """What is wrong with a ledger: one sentence that names file, log, index and fault."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one verification. Counts are of what was read before the first fault, if any."""
+
+    ok: bool
+    first_bad: str | None = None
+    """A sentence that names file, log, index and what is wrong; None if all is well."""
+    entries: int = 0
+    """Leaves of the auditors' logs."""
+    accepted: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    logs: int = 0
+    """Logs verified: the auditors' and the organisations' own."""
+    open_parts: int = 0
+    """Accepted parts whose decision is not recorded."""
+    root: str = ""
+    """Base64: of one shard its root; of several the SHA-256 over the sorted lines `origin size root`."""
+    notes: tuple[str, ...] = ()
+    """What was not checked, and what is worth a look; no faults."""
+
+    def summary_line(self) -> str:
+        """The one line that says it."""
+        if self.ok:
+            return f"ledger verified: {self.entries} entries, root {self.root}"
+        return f"ledger NOT verified: {self.first_bad}"

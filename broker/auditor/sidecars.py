@@ -1,0 +1,85 @@
+"""What is kept beside the log: sealed facts and rows, which the leaves commit to.
+
+Read from the store's database where it is there. A copy may lack it, or hold it without what was in
+its write-ahead log; then that is said, and the log itself is verified all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from broker.auditor.accounts import Where
+from broker.auditor.report import BadLedgerError
+
+FILE = "store.db"
+
+Wanted = Mapping[tuple[str, str], tuple[str, Where]]
+"""(set id, name) -> (SHA-256 in hex, the leaf that commits to it)."""
+
+
+def check_sidecars(shard: Path, wanted: Wanted, size: int) -> str | None:
+    """Every sidecar that a leaf of the shard commits to; None, or a note on what was not checked.
+
+    `size` is how many entries the auditors' log has. Raises BadLedgerError.
+    """
+    path = shard / FILE
+    shown = f"{shard.name}/{FILE}"
+    if not path.is_file() or not os.access(path, os.R_OK):
+        return f"{shown} is not here or not readable: sealed facts and rows were not checked"
+    try:
+        with _read_only(path) as database:
+            return _check(database, shown, wanted, size)
+    except (sqlite3.Error, OSError) as error:
+        raise BadLedgerError(f"{shown} cannot be read as a ledger's store: {error}") from error
+
+
+def _check(database: sqlite3.Connection, shown: str, wanted: Wanted, size: int) -> str | None:
+    left = dict(wanted)
+    for set_id, name, content in database.execute(
+        "SELECT record.set_id, sidecar.name, sidecar.content "
+        "FROM sidecar JOIN record ON record.number = sidecar.record"
+    ):
+        digest, where = left.pop((set_id, name), (None, None))
+        if digest is None:
+            continue
+        if not isinstance(content, bytes) or sha256(content).hexdigest() != digest:
+            raise BadLedgerError(
+                f"{shown}: the sealed {name} of set {set_id} are not those that {where} commits to"
+            )
+    row = database.execute("SELECT size FROM log WHERE owner = ''").fetchone()
+    held = row[0] if row and isinstance(row[0], int) else 0
+    if held < size:
+        return (
+            f"{shown} is older than the log ({held} of {size} entries), as a copy without its "
+            f"store.db-wal is: {len(left)} sealed facts and rows were not checked"
+        )
+    for (set_id, name), (_, where) in left.items():
+        raise BadLedgerError(f"{shown}: lacks the sealed {name} of set {set_id} ({where})")
+    if held > size:
+        return f"{shown} holds {held - size} entries that are not published yet"
+    return None
+
+
+@contextlib.contextmanager
+def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database, opened so that nothing beside it is written."""
+    with contextlib.ExitStack() as stack:
+        log, shared = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+        options = "mode=ro"
+        if not log.exists() or not log.stat().st_size:
+            options = "mode=ro&immutable=1"
+        elif not shared.exists():
+            # SQLite would make an index file beside the copy: it is made elsewhere instead.
+            elsewhere = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            for one in (path, log):
+                shutil.copy(one, elsewhere / one.name)
+            path = elsewhere / path.name
+        uri = f"{path.resolve().as_uri()}?{options}"
+        yield stack.enter_context(contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)))

@@ -1,0 +1,178 @@
+"""Verification of a whole ledger, from files alone, with the logs' public key alone.
+
+Every leaf is hashed again, every tile at every level compared, every checkpoint's signature checked;
+then the accounts are closed over all shards together. It reads only, and works on a copy anywhere.
+What it cannot see from files alone: a ledger rolled back whole to an earlier signed state. Keep the
+printed root line, or a witness, to see that.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from broker.auditor.accounts import Accounts
+from broker.auditor.leaves import read_leaf, read_own_leaf
+from broker.auditor.log import entries_of, log_checkpoint, log_key
+from broker.auditor.report import BadLedgerError, Report
+from broker.auditor.sidecars import check_sidecars
+from broker.auditor.snapshot import LogFiles, ShardFiles, read_checkpoints, read_shards
+from broker.ledger import Checkpoint, leaf_hash
+
+READINGS = 5
+SETTLES_WITHIN_S = 0.3
+NO_KEYS = (
+    "the keys were taken from log.vkey beside each log: give the ledger's public key to be sure "
+    "whose signatures these are"
+)
+
+
+def verify_ledger(
+    ledger_dir: Path, keys: Mapping[str, str] | None = None, *, allow_open: bool = False
+) -> Report:
+    """Verifies every log of every shard under `ledger_dir`, and the accounts over all of them.
+
+    `keys` maps a log's origin to its verifier key (`keys_from_file` makes it from one file); without
+    it the key beside each log is taken, and all must be one. With `allow_open`, parts that were
+    accepted and are not decided yet are counted and no fault. A ledger that changes while it is read
+    is read again a few times. Never raises for what it reads: the report names the first fault.
+    """
+    for reading in range(READINGS):
+        work = _Verification(keys, allow_open=allow_open)
+        fault = work.run(ledger_dir)
+        if fault is None or reading == READINGS - 1 or not _changed(work.shards):
+            break
+    return work.report(fault)
+
+
+def verdict(ledger_dir: Path) -> tuple[bool, str]:
+    """(does it hold, the line that says so), for `broker up`."""
+    report = verify_ledger(ledger_dir)
+    return report.ok, report.summary_line()
+
+
+class _Verification:
+    """One reading of a ledger."""
+
+    def __init__(self, keys: Mapping[str, str] | None, *, allow_open: bool) -> None:
+        self._keys = keys
+        self._allow_open = allow_open
+        self._accounts = Accounts()
+        self._checkpoints: list[Checkpoint] = []
+        self._public_keys: dict[bytes, str] = {}
+        self._logs = 0
+        self._entries = 0
+        self._notes: list[str] = [] if keys is not None else [NO_KEYS]
+        self.shards: Sequence[ShardFiles] = ()
+
+    def run(self, ledger_dir: Path) -> str | None:
+        """The first fault, or None."""
+        try:
+            self.shards = read_shards(ledger_dir)
+            for shard in self.shards:
+                self._take_auditors_log(shard)
+            self._check_names()
+            for shard, checkpoint in zip(self.shards, self._checkpoints, strict=True):
+                for folder, log in shard.recipients.items():
+                    self._take_own_log(shard, checkpoint, folder, log)
+            self._accounts.close(allow_open=self._allow_open)
+            for shard, checkpoint in zip(self.shards, self._checkpoints, strict=True):
+                wanted = self._accounts.sidecars.get(shard.name, {})
+                note = check_sidecars(shard.folder, wanted, checkpoint.size)
+                self._notes += [note] if note else []
+        except BadLedgerError as error:
+            return str(error).encode("utf-8", "backslashreplace").decode("utf-8")
+        self._notes += self._accounts.gaps()
+        return None
+
+    def report(self, fault: str | None) -> Report:
+        """What was found."""
+        kinds = self._accounts.kinds
+        return Report(
+            ok=fault is None,
+            first_bad=fault,
+            entries=self._entries,
+            accepted=kinds["Accepted"],
+            rejected=kinds["Rejected"],
+            duplicates=kinds["Duplicate"],
+            logs=self._logs,
+            open_parts=self._accounts.open_parts,
+            root=_root_line(self._checkpoints) if fault is None else "",
+            notes=tuple(self._notes),
+        )
+
+    def _take_auditors_log(self, shard: ShardFiles) -> None:
+        checkpoint = self._open(shard.log, None, shard.name)
+        self._checkpoints.append(checkpoint)
+        fault: BadLedgerError | None = None
+        for index, data in entries_of(shard.log, checkpoint):
+            self._entries += 1
+            if fault is None:
+                try:
+                    self._accounts.take(shard.name, index, read_leaf(data))
+                except BadLedgerError as error:
+                    fault = error
+                except ValueError as error:
+                    fault = BadLedgerError(f"log {shard.name}, leaf {index}: {error}")
+        # A file that does not fit the tree says more than what its leaves then fail to add up to.
+        if fault is not None:
+            raise fault
+        self._accounts.end_of_log(shard.name)
+        self._logs += 1
+
+    def _take_own_log(
+        self, shard: ShardFiles, above: Checkpoint, folder: str, log: LogFiles
+    ) -> None:
+        checkpoint = self._open(log, above.origin, folder)
+        for index, data in entries_of(log, checkpoint):
+            try:
+                leaf = read_own_leaf(data)
+            except ValueError as error:
+                raise BadLedgerError(f"log {log.shown}, leaf {index}: {error}") from error
+            self._accounts.take_own(shard.name, folder, index, leaf_hash(data).hex(), leaf)
+        self._logs += 1
+
+    def _open(self, log: LogFiles, above: str | None, folder: str) -> Checkpoint:
+        """The checkpoint of a log; its name must be that of its folder, below that of its shard."""
+        key = log_key(log, self._keys)
+        self._public_keys.setdefault(key.public_key, log.shown)
+        if len(self._public_keys) > 1:
+            raise BadLedgerError(
+                f"{log.shown}/log.vkey: another public key than that of "
+                f"{next(iter(self._public_keys.values()))}: one ledger has one key"
+            )
+        name = above if above is not None else key.origin.rpartition("/")[0]
+        return log_checkpoint(log, key, f"{name}/{folder}")
+
+    def _check_names(self) -> None:
+        names = sorted({one.origin.rpartition("/")[0] for one in self._checkpoints})
+        if len(names) > 1:
+            raise BadLedgerError(f"the shards are of different ledgers: {', '.join(names)}")
+
+
+def _changed(shards: Sequence[ShardFiles]) -> bool:
+    """True if anything was published since these files were read, or is at once."""
+    deadline = time.monotonic() + SETTLES_WITHIN_S
+    running = any((shard.folder / "store.db-shm").exists() for shard in shards)
+    while True:
+        try:
+            if any(read_checkpoints(shard.folder) != shard.checkpoints for shard in shards):
+                return True
+        except OSError:
+            return True
+        if not running or time.monotonic() > deadline:
+            return False
+        time.sleep(SETTLES_WITHIN_S / 10)
+
+
+def _root_line(checkpoints: Sequence[Checkpoint]) -> str:
+    if len(checkpoints) == 1:
+        return base64.b64encode(checkpoints[0].root).decode("ascii")
+    lines = sorted(
+        f"{one.origin} {one.size} {base64.b64encode(one.root).decode('ascii')}\n"
+        for one in checkpoints
+    )
+    return base64.b64encode(sha256("".join(lines).encode()).digest()).decode("ascii")
