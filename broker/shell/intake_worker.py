@@ -145,6 +145,11 @@ def build(settings: Settings) -> faust.App:
         acknowledged=lambda: point("intake.acknowledged", armed),
     )
 
+    @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
+    async def close(*_: Any, **__: Any) -> None:
+        if producer is not None:
+            await producer.stop()
+
     @app.agent(topic, name="intake")
     async def take(stream: Any) -> None:
         async for event in stream.noack().events():

@@ -8,6 +8,7 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from broker.shell.logs import foreign_loggers
 from broker.shell.settings import Settings
 
 MAX_REQUEST_BYTES = 12_582_912
@@ -20,11 +21,13 @@ HELD_TOPIC = "held.v1"
 
 def make_app(name: str, settings: Settings, *, partitions: int) -> faust.App:
     """A Faust app for one step: at-least-once, raw bytes, tables in RocksDB, no web server."""
+    state = (settings.data_dir / "state" / name).resolve()
+    state.mkdir(parents=True, exist_ok=True)
     return faust.App(
         f"broker-{name}",
         broker=f"kafka://{settings.kafka_bootstrap}",
         store="rocksdb://?driver=rocksdict",
-        datadir=str((settings.data_dir / "state" / name).resolve()),
+        datadir=str(state),
         processing_guarantee="at_least_once",
         key_serializer="raw",
         value_serializer="raw",
@@ -40,6 +43,7 @@ def make_app(name: str, settings: Settings, *, partitions: int) -> faust.App:
         stream_wait_empty=False,
         web_enabled=False,
         worker_redirect_stdouts=False,
+        logging_config=foreign_loggers(name),
     )
 
 

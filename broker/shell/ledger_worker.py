@@ -30,6 +30,7 @@ from broker.shell.kafka import (
 from broker.shell.keys import load_broker_keys
 from broker.shell.logs import configure
 from broker.shell.settings import Settings
+from broker.shell.topics import load_topics
 
 OUTBOX_CHUNK = 500
 """Messages in one Kafka transaction."""
@@ -165,12 +166,8 @@ async def run(settings: Settings) -> None:
     """All shards of decisions.v1, until cancelled or until one fails."""
     configure("ledger", settings.log_level)
     key = load_broker_keys(settings.keys_dir).ledger_key
-    probe = committed_consumer(settings)
-    await probe.start()
-    partitions = sorted(await probe.partitions_for_topic(DECISIONS_TOPIC) or ())
-    await probe.stop()
     writers = []
-    for partition in partitions:
+    for partition in range(load_topics().named([])[DECISIONS_TOPIC].partitions):
         shard = f"s{partition}"
         store = ShardStore.open(settings.ledger_dir / shard, f"{settings.name}/{shard}", key)
         writers.append(ShardWriter(partition, settings, store).run())

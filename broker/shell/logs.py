@@ -7,6 +7,7 @@ log call cannot print a name. Messages are fixed event names, never built from c
 from __future__ import annotations
 
 import logging
+import logging.config
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -55,6 +56,46 @@ def only_allowed(
     return event
 
 
+def foreign_loggers(process: str) -> dict[str, Any]:
+    """What libraries log, from ERROR on, as the same JSON lines: configuration for `logging`.
+
+    Their words are about connections and partitions; what lies on the topics is sealed anyway.
+    """
+    chain = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _bound_to(process),
+    ]
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": chain,
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            only_allowed,
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+    }
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "json"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": formatter},
+        "handlers": {"stderr": handler},
+        "root": {"level": "ERROR", "handlers": ["stderr"]},
+    }
+
+
+def _bound_to(process: str) -> structlog.typing.Processor:
+    def bind(
+        _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        event["process"] = process
+        return event
+
+    return bind
+
+
 def configure(process: str, level: str) -> structlog.stdlib.BoundLogger:
     """A JSON logger on stderr, bound to the process name; foreign loggers only from WARNING."""
     number = logging.getLevelName(level.upper())
@@ -68,6 +109,6 @@ def configure(process: str, level: str) -> structlog.stdlib.BoundLogger:
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    logging.config.dictConfig(foreign_loggers(process))
     logger: structlog.stdlib.BoundLogger = structlog.get_logger().bind(process=process)
     return logger

@@ -45,7 +45,7 @@ def _run_faust(name: str, settings: Settings) -> None:
     app = build(settings)
     app.finalize()
     # The app setting alone does not keep Faust from opening its web port; the option does.
-    sys.argv = [name, "worker", "--without-web", "--loglevel", "error"]
+    sys.argv = [name, "--quiet", "worker", "--without-web", "--loglevel", "error"]
     app.main()
 
 
