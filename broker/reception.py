@@ -17,6 +17,7 @@ from broker.intake import (
     AliasEntry,
     SeenEntry,
     identity_tokens,
+    part_keys,
     parts_of,
     position_of,
     read_envelope,
@@ -46,6 +47,9 @@ from broker.record import (
     rejected_record,
 )
 from broker.verify import PublisherKeys, check_action, check_event, check_sender
+
+SAME_NUMBER_TWICE = "same_number_twice"
+"""Flag: two children of one event share a number, so the later one stands alone."""
 
 
 class RawRecord(msgspec.Struct, frozen=True):
@@ -212,12 +216,18 @@ def _first_seen(
     tokens = identity_tokens(event, reception.linkage_key)
     known = view.aliases(tuple(token for stated in tokens for token in stated))
     position = position_of(record.received_at, record.source)
+    resolutions = resolve_event(event, reception.linkage_key, known, position)
+    if any(
+        stated and resolution.token == key.key
+        for key, stated, resolution in zip(part_keys(event), tokens, resolutions, strict=True)
+    ):
+        flags = (*flags, SAME_NUMBER_TWICE)
     return SeenEntry(
         digest=content,
         source=record.source,
         set_id=intake_set_id(record.source),
         received_at=record.received_at,
-        resolutions=resolve_event(event, reception.linkage_key, known, position),
+        resolutions=resolutions,
         flags=flags,
     )
 

@@ -48,12 +48,19 @@ def resolve_event(
     aliases: Mapping[str, AliasEntry],
     position: str,
 ) -> tuple[Resolution, ...]:
-    """One resolution for each part of `event`, in part order; later subjects see earlier ones' rows."""
+    """One resolution for each part of `event`, in part order; later subjects see earlier ones' rows.
+
+    No two parts get one token: a subject whose numbers were already used by another subject of the
+    same event stands alone.
+    """
     known = dict(aliases)
-    found = []
+    found: list[Resolution] = []
     tokens = identity_tokens(event, linkage_key)
     for key, stated in zip(part_keys(event), tokens, strict=True):
         resolution = resolve(stated, key.key, known, position)
+        if any(resolution.token == earlier.token for earlier in found):
+            # The event says two children where the numbers say one: neither may swallow the other.
+            resolution = resolve((), key.key, known, position)
         known.update(resolution.entries)
         found.append(resolution)
     return tuple(found)

@@ -123,7 +123,7 @@ def build(settings: Settings) -> faust.App:
         acknowledged=lambda: point("decide.acknowledged", armed),
     )
 
-    @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
+    @app.on_before_shutdown.connect
     async def close(*_: Any, **__: Any) -> None:
         if producer is not None:
             await producer.stop()

@@ -182,14 +182,16 @@ class Demonstration:
         middle = delays[len(delays) // 2] if delays else 0
         first = f"{self._first_alert_s:.1f} s" if self._first_alert_s else "never"
         events = sum(len(scenario.events) for scenario in self._scenarios)
-        lines = [
-            "",
+        counts = (
             f"{events} events; {outcomes['PERMIT']} disclosures, {outcomes['DENY']} refusals and "
-            + f"{outcomes['REVIEW']} reviews recorded; {self._counted.total()} alerts delivered "
-            + "and opened after their proofs held",
+            f"{outcomes['REVIEW']} reviews recorded; {self._counted.total()} alerts delivered "
+            "and opened after their proofs held"
+        )
+        speed = (
             f"first alert {first} after the processes were started; delivered in {middle} ms "
-            + f"(median), {delays[-1] if delays else 0} ms (slowest)",
-        ]
+            f"(median), {delays[-1] if delays else 0} ms (slowest)"
+        )
+        lines = ["", counts, speed]
         if not finished:
             lines.append("[red]not everything was delivered in time[/red]")
         return "\n".join(lines)

@@ -15,14 +15,15 @@ from typing import Any
 
 import faust
 import msgspec
+import structlog
 from aiokafka import AIOKafkaProducer
 
 from broker.flow import receive
 from broker.intake import AliasEntry, SeenEntry, older_of
 from broker.model.codec import encode
 from broker.model.types import DecisionSet, Part
-from broker.model.values import SourcePosition
-from broker.reception import IntakeResult, IntakeView, RawRecord, Reception
+from broker.model.values import Rejection, SourcePosition
+from broker.reception import IntakeResult, IntakeView, RawRecord, Reception, rejected
 from broker.reference import load_connected, load_reference
 from broker.shell.batches import Batcher
 from broker.shell.crash import point
@@ -31,8 +32,14 @@ from broker.shell.keys import load_broker_keys
 from broker.shell.logs import configure
 from broker.shell.settings import Settings
 
+NOT_PROCESSED = (
+    "the broker failed while it read this record: its operators are told; "
+    "publish it again with a new id if you hear nothing within a day"
+)
 ACTIONS_PREFIX = "actions.v1."
 CONCERNS_PREFIX = "concerns.v1."
+
+log = structlog.get_logger()
 
 
 def make_reception(settings: Settings) -> Reception:
@@ -115,7 +122,7 @@ class IntakeState:
 
 def build(settings: Settings) -> faust.App:
     """The intake app, ready to run."""
-    log = configure("intake", settings.log_level)
+    configure("intake", settings.log_level)
     app = make_app("intake", settings, partitions=1)
     reception = make_reception(settings)
     organisations = load_connected(settings.organisations_dir / "connected.yaml")
@@ -145,7 +152,7 @@ def build(settings: Settings) -> faust.App:
         acknowledged=lambda: point("intake.acknowledged", armed),
     )
 
-    @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
+    @app.on_before_shutdown.connect
     async def close(*_: Any, **__: Any) -> None:
         if producer is not None:
             await producer.stop()
@@ -154,11 +161,25 @@ def build(settings: Settings) -> faust.App:
     async def take(stream: Any) -> None:
         async for event in stream.noack().events():
             point("intake.received", armed)
-            result = receive(raw_record(event.message), state.view(), reception)
+            result = _received(raw_record(event.message), state, reception)
             state.keep(result)
             await batcher.add(event, result)
 
     return app
+
+
+def _received(record: RawRecord, state: IntakeState, reception: Reception) -> IntakeResult:
+    """What becomes of one record. A fault of ours is a rejection and an alarm, never a lost record."""
+    try:
+        return receive(record, state.view(), reception)
+    except Exception as error:  # noqa: BLE001 -- one record must not stop those behind it
+        log.error(
+            "not_processed",
+            error=type(error).__name__,
+            topic=record.source.topic,
+            offset=record.source.offset,
+        )
+        return rejected(record, Rejection("not_processed", NOT_PROCESSED), reception)
 
 
 def _parts(parts: tuple[Part, ...]) -> list[tuple[str, bytes | None, bytes]]:

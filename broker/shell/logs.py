@@ -103,6 +103,7 @@ def configure(process: str, level: str) -> structlog.stdlib.BoundLogger:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _bound_to(process),
             only_allowed,
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
@@ -110,5 +111,5 @@ def configure(process: str, level: str) -> structlog.stdlib.BoundLogger:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.config.dictConfig(foreign_loggers(process))
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger().bind(process=process)
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger()
     return logger

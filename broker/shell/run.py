@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 from broker.shell.settings import Settings
@@ -44,6 +45,8 @@ def _run_faust(name: str, settings: Settings) -> None:
         from broker.shell.decide_worker import build  # noqa: PLC0415 -- see above
     app = build(settings)
     app.finalize()
+    # Faust draws a spinner on stdout, which is nobody's here; the logs go to stderr.
+    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- for the life of the process
     # The app setting alone does not keep Faust from opening its web port; the option does.
     sys.argv = [name, "--quiet", "worker", "--without-web", "--loglevel", "error"]
     app.main()

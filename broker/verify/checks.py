@@ -28,6 +28,9 @@ from broker.model.values import Rejection
 CHECK_DIGIT_FAILED = "check_digit_failed"
 MAX_AHEAD = datetime.timedelta(minutes=15)
 """How far a report may claim to be ahead of Kafka's clock before it is refused."""
+MAX_ID_LENGTH = 128
+MAX_SUBJECTS = 200
+"""Subjects, or derived-from ids, of one event."""
 COUNTRY_PREFIXES = ("E", "W", "S")
 GSS_LENGTH = 9
 UPN_FORM = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-HJ-NP-RT-Z]")
@@ -46,6 +49,7 @@ def check_event(
     """
     refusal = (
         (envelope and _matches_envelope(event, envelope, seed))
+        or _within_bounds(event)
         or _has_matter(event)
         or _known_codes(event, reference)
         or _not_ahead(event.reported_at, received_at, event.event_id)
@@ -68,6 +72,11 @@ def check_action(
             return _mismatch(action.action_id)
         if commitment_root(action, seed) != envelope.commitment_root:
             return _uncommitted(action.action_id)
+    named = (action.action_id, action.actor, action.alert_id or "", action.event_id or "")
+    if not action.action_id or any(len(one) > MAX_ID_LENGTH for one in named):
+        return Rejection(
+            "not_valid", f"an id is empty or longer than {MAX_ID_LENGTH} characters: use UUIDs"
+        )
     if not (action.alert_id or action.event_id):
         return Rejection(
             "action_without_object",
@@ -105,6 +114,30 @@ def _uncommitted(statement_id: str) -> Rejection:
         "the signed commitment does not fit the content: compute it over the final content",
         statement_id,
     )
+
+
+def _within_bounds(event: ConcernEvent) -> Rejection | None:
+    """Ids go into leaves and subjects into parts, so both have bounds; each subject is named once."""
+    references = [subject.subject_ref for subject in event.subjects]
+    ids = (event.event_id, event.origin_id, event.relates_to or "", *event.derived_from)
+    if not event.event_id or any(len(one) > MAX_ID_LENGTH for one in (*ids, *references)):
+        return Rejection(
+            "not_valid",
+            f"an id or a reference is empty or longer than {MAX_ID_LENGTH} characters: use UUIDs",
+        )
+    if len(references) != len(set(references)):
+        return Rejection(
+            "not_valid",
+            "two subjects have the same subject_ref: give each child of the event its own",
+            event.event_id,
+        )
+    if len(references) > MAX_SUBJECTS or len(event.derived_from) > MAX_SUBJECTS:
+        return Rejection(
+            "not_valid",
+            f"more than {MAX_SUBJECTS} subjects or sources: publish several events",
+            event.event_id,
+        )
+    return None
 
 
 def _has_matter(event: ConcernEvent) -> Rejection | None:
