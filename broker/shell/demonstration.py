@@ -17,15 +17,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 
 from broker.client.opening import RefusedAlertError, open_alert
 from broker.examples.scenarios import Scenario, fresh_scenarios
 from broker.model.envelope import seal_statement
+from broker.reference import load_reference
 from broker.shell.keys import AgencyKeys, load_agency_keys
 from broker.shell.settings import Settings
-from broker.shell.table import Arrival, Auditing, table_of
+from broker.shell.table import Arrival, Auditing, tables_of
 
 PATIENCE_S = 60.0
 POLL_S = 0.1
@@ -51,6 +52,8 @@ class Demonstration:
         self._scenarios: tuple[Scenario, ...] = fresh_scenarios(
             datetime.datetime.now(datetime.UTC), uuid.uuid4().hex
         )
+        reference = load_reference(settings.codesets_dir, settings.organisations_dir)
+        self._names = {code: one.name for code, one in reference.organisations.items()}
         self._auditing = Auditing(settings.ledger_dir)
         self._arrived: dict[tuple[str, str], Arrival] = {}
         self._counted: Counter[tuple[str, str]] = Counter()
@@ -142,13 +145,16 @@ class Demonstration:
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             self._auditing.read()
-            live.update(table_of(self._scenarios, self._auditing, self._arrived))
+            live.update(self._tables())
             if listening.done():
                 listening.result()
             if self._complete():
                 return True
             await asyncio.sleep(POLL_S)
         return False
+
+    def _tables(self) -> Group:
+        return tables_of(self._scenarios, self._auditing, self._arrived, self._names)
 
     def _complete(self) -> bool:
         """Every event closed and every recorded disclosure to a connected recipient arrived."""
@@ -191,7 +197,7 @@ class Demonstration:
             f"first alert {first} after the processes were started; delivered in {middle} ms "
             f"(median), {delays[-1] if delays else 0} ms (slowest)"
         )
-        lines = ["", counts, speed]
+        lines = ["", counts, speed, "Every person, school, charity and board in them is invented."]
         if not finished:
             lines.append("[red]not everything was delivered in time[/red]")
         return "\n".join(lines)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from rich.box import SIMPLE
+from rich.console import Group
 from rich.table import Table
 
 from broker.examples.scenarios import Scenario
@@ -93,55 +95,69 @@ class Auditing:
             )
 
 
-def table_of(
+def tables_of(
     scenarios: Sequence[Scenario],
     auditing: Auditing,
     arrived: Mapping[tuple[str, str], Arrival],
-) -> Table:
-    """Who published, candidate, capacity, outcome, reason, delivered in ms; one row a candidate.
+    names: Mapping[str, str],
+) -> Group:
+    """One table a scenario: who published, candidate, why, outcome, reason, delivered in ms.
 
-    Neighbours without nexus are counted in one row an event: they are many and alike.
+    `names` gives the name of an organisation code. Neighbours without nexus share one row an event:
+    they are many and alike.
     """
-    table = Table(title="Who was told what, and why", title_justify="left", expand=False)
-    for name in ("scenario", "published by", "candidate", "capacity", "outcome", "reason"):
-        table.add_column(name, overflow="fold")
-    table.add_column("ms", justify="right")
     by_event: dict[str, list[Row]] = {}
     for row in auditing.rows:
         by_event.setdefault(row.event_id, []).append(row)
-    for scenario in scenarios:
-        for event in scenario.events:
-            for row in by_event.get(event.event_id, []):
-                if NO_NEXUS not in row.reasons:
-                    _add(table, scenario.code, row, arrived.get(row.key))
-            without = [
-                row.recipient.split(":")[0]
-                for row in by_event.get(event.event_id, [])
-                if NO_NEXUS in row.reasons
-            ]
-            if without:
-                table.add_row(
-                    scenario.code,
-                    event.publisher,
-                    f"{len(without)} neighbours",
-                    "adjacent",
-                    "DENY",
-                    NO_NEXUS,
-                    "",
-                    style="dim",
-                )
+    return Group(*(_table(scenario, by_event, arrived, names) for scenario in scenarios))
+
+
+def _table(
+    scenario: Scenario,
+    by_event: Mapping[str, Sequence[Row]],
+    arrived: Mapping[tuple[str, str], Arrival],
+    names: Mapping[str, str],
+) -> Table:
+    title = f"\n{scenario.code}  {scenario.title}"
+    table = Table(title=title, title_justify="left", title_style="bold", expand=True, box=SIMPLE)
+    table.add_column("published by", overflow="fold", ratio=6)
+    table.add_column("candidate", overflow="fold", ratio=6)
+    table.add_column("why a candidate", overflow="fold", ratio=4)
+    table.add_column("outcome", overflow="fold", ratio=4)
+    table.add_column("reason", overflow="fold", ratio=8)
+    table.add_column("ms", justify="right", min_width=5)
+    for event in scenario.events:
+        rows = by_event.get(event.event_id, [])
+        publisher = _short(names, event.publisher)
+        if not rows:
+            table.add_row(publisher, "[dim]waiting ...[/]", "", "", "", "")
+        for row in rows:
+            if NO_NEXUS not in row.reasons:
+                _add(table, publisher, row, arrived.get(row.key), names)
+                publisher = ""
+        without = [row for row in rows if NO_NEXUS in row.reasons]
+        if without:
+            told = f"{len(without)} neighbours"
+            table.add_row(publisher, told, "adjacent only", "DENY", NO_NEXUS, "", style="dim")
         table.add_section()
     return table
 
 
-def _add(table: Table, code: str, row: Row, arrival: Arrival | None) -> None:
+def _add(
+    table: Table, publisher: str, row: Row, arrival: Arrival | None, names: Mapping[str, str]
+) -> None:
     outcome = f"{row.outcome} {row.mode}" if row.outcome == "PERMIT" and row.mode else row.outcome
+    code, _, role = row.recipient.partition(":")
     table.add_row(
-        code,
-        row.publisher,
-        row.recipient,
-        ", ".join(row.capacity),
+        publisher,
+        f"{_short(names, code)} [dim]{role}[/]",
+        ", ".join(row.capacity).replace("_", " "),
         f"[{STYLES[row.outcome]}]{outcome}[/]",
-        ", ".join(row.reasons[:2]) + (f" +{len(row.reasons) - 2}" if len(row.reasons) > 2 else ""),
+        row.reasons[0] + (f" +{len(row.reasons) - 1}" if len(row.reasons) > 1 else ""),
         str(arrival.milliseconds) if arrival else "",
     )
+
+
+def _short(names: Mapping[str, str], code: str) -> str:
+    """The name without its area and without `(invented)`, which the summary says of all of them."""
+    return names.get(code, code).removesuffix(" (invented)").partition(",")[0]
