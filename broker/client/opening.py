@@ -181,7 +181,7 @@ def _checked_leaf(message: _Message, own: str) -> _Leaf:
     """The leaf, which must be about this message and commit to exactly these sealed bytes."""
     try:
         leaf = msgspec.json.decode(message.leaf, type=_Leaf)
-    except (msgspec.ValidationError, msgspec.DecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise RefusedAlertError("leaf", "its leaf cannot be read") from None
     expected = {
         "kind": message.channel.value,

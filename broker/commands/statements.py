@@ -103,7 +103,7 @@ def _read_line(number: int, data: bytes) -> StatementLine:
             raise CodecError(NOT_VALID, "it is not a JSON object")
         received_at = _moment(plain.pop(RECEIVED_AT, None))
         statement = _statement(plain)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _unread(number, data, NOT_VALID, f"it is not JSON: {error}")
     except CodecError as error:
         return _unread(number, data, error.reason, str(error))
