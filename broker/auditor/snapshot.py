@@ -7,6 +7,7 @@ changing files of a shard are read together, and read again if a checkpoint chan
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ CHECKPOINT = "checkpoint"
 VERIFIER_KEY = "log.vkey"
 RECIPIENTS = "recipients"
 TILES = "tile"
+SHARD = re.compile(r"s[0-9]+")
 MAX_TEXT_BYTES = 65_536
 MAX_TILE_BYTES = 256 * (2 + 65_535)
 READINGS = 50
@@ -73,17 +75,17 @@ def read_shards(ledger_dir: Path) -> tuple[ShardFiles, ...]:
             "accepted may be decided on another"
         )
     try:
-        names = {one.name for one in ledger_dir.iterdir() if one.is_dir()}
+        names = {one.name for one in ledger_dir.iterdir() if SHARD.fullmatch(one.name)}
     except OSError as error:
         raise BadLedgerError(f"{ledger_dir} cannot be read: {error.strerror}") from error
     if not names:
         raise BadLedgerError(f"{ledger_dir} holds no log: expected folders s0, s1, … in it")
     expected = [f"s{number}" for number in range(len(names))]
-    if names != set(expected):
-        missing = next(one for one in expected if one not in names)
+    missing = [one for one in expected if one not in names]
+    if missing:
         raise BadLedgerError(
-            f"{ledger_dir} has the folders {', '.join(sorted(names))} and not {missing}: a shard "
-            "was removed or renamed, or another folder was put beside the shards"
+            f"{ledger_dir}/{missing[0]} is missing: there are {', '.join(sorted(names))}, so a "
+            "shard was removed or renamed"
         )
     return tuple(_read_shard(ledger_dir / one) for one in expected)
 

@@ -119,9 +119,9 @@ def _signature_of(key: VerifierKey, signatures: str) -> bytes:
     own: list[bytes] = []
     for line in lines:
         name, _, encoded = line.removeprefix(SIGNATURE_MARK).partition(" ")
-        raw = _unbase64(encoded, "a signature")
-        if not line.startswith(SIGNATURE_MARK) or len(raw) <= KEY_HASH_BYTES:
+        if not line.startswith(SIGNATURE_MARK):
             raise NoteError("has a line after its text that is no signature")
+        raw = _unbase64(encoded, "a signature")
         if (name, raw[:KEY_HASH_BYTES]) == (key.origin, key.key_hash):
             own.append(raw[KEY_HASH_BYTES:])
     if len(own) != 1 or len(own[0]) != SIGNATURE_BYTES:

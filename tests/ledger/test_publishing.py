@@ -1,0 +1,269 @@
+"""Published files: derived, whole at every moment, mended by the next call."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from broker.ledger import (
+    Delivery,
+    LedgerError,
+    Message,
+    Proof,
+    checkpoint_size,
+    publishing,
+    read_entries,
+)
+from tests.ledger.shards import a_set, files_of, in_child, open_store, plain, record
+
+CHANGES_FILES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
+
+
+def many(first: int, count: int, leaves: int = 7) -> list:
+    """So many sets."""
+    return [a_set(number, leaves) for number in range(first, first + count)]
+
+
+def published(folder: Path) -> dict[str, bytes]:
+    """What a rebuild from the database alone gives."""
+    copy = folder.with_name(f"{folder.name}-anew")
+    copy.mkdir()
+    for name in ("store.db", "store.db-wal"):
+        if (folder / name).exists():
+            shutil.copy(folder / name, copy / name)
+    store = open_store(copy)
+    store.rebuild_tiles()
+    store.close()
+    found = files_of(copy)
+    shutil.rmtree(copy)
+    return found
+
+
+def test_publishing_step_by_step_leaves_what_publishing_at_once_does(tmp_path: Path) -> None:
+    """Whatever the steps: the files are those of the log's size, no partial file is left over."""
+    store = open_store(tmp_path / "s0")
+    for step, count in enumerate((0, 1, 35, 1, 73, 40, 1)):
+        record(store, many(1000 * step, count))
+        store.publish_tiles()
+        assert files_of(tmp_path / "s0") == published(tmp_path / "s0")
+
+
+def test_only_what_changed_is_written(tmp_path: Path) -> None:
+    """A full tile is written once; a call with nothing new writes nothing."""
+    store = open_store(tmp_path)
+    record(store, many(0, 50))
+    store.publish_tiles()
+    full = (tmp_path / "tile/0/000").stat()
+    record(store, many(50, 1))
+    store.publish_tiles()
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("tile/**/*")}
+    store.publish_tiles()
+
+    assert (tmp_path / "tile/0/000").stat() == full
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("tile/**/*")} == times
+
+
+def test_all_files_can_be_made_again_from_the_database(tmp_path: Path) -> None:
+    """Byte for byte, by the same store and by a new one."""
+    store = open_store(tmp_path)
+    record(store, many(0, 120))
+    store.publish_tiles()
+    before = files_of(tmp_path)
+    for remake in (store.rebuild_tiles, lambda: open_store(tmp_path).publish_tiles()):
+        for name in before:
+            (tmp_path / name).unlink()
+        shutil.rmtree(tmp_path / "recipients")
+        remake()
+        assert files_of(tmp_path) == before
+
+
+def test_rebuilding_mends_torn_missing_and_foreign_files(tmp_path: Path) -> None:
+    """Torn, missing, stale or foreign: afterwards the files are those of the log, no others."""
+    store = open_store(tmp_path)
+    record(store, many(0, 120))
+    store.publish_tiles()
+    before = files_of(tmp_path)
+    (tmp_path / "tile/0/000").write_bytes(b"torn")
+    (tmp_path / "tile/entries/001").unlink()
+    (tmp_path / "tile/0/003.p/1").write_bytes(b"stale")
+    (tmp_path / "tile/2").mkdir()
+    (tmp_path / "tile/2/000").write_bytes(b"foreign")
+    (tmp_path / "recipients/A/log.vkey").write_text("foreign")
+    store.rebuild_tiles()
+
+    assert files_of(tmp_path) == before
+
+
+def test_a_killed_writer_loses_nothing_that_it_recorded(tmp_path: Path) -> None:
+    """SIGKILL between the transaction and the files: the next writer publishes and sends it all."""
+    record_and_die(tmp_path, many(0, 60))
+    store = open_store(tmp_path)
+
+    assert read_entries(tmp_path, 0) == []
+    assert store.size() == 420
+    assert len(store.outbox_after(0, 1000)) == 120
+    store.publish_tiles()
+    assert len(read_entries(tmp_path, 0)) == 420
+    assert files_of(tmp_path) == published(tmp_path)
+
+
+def record_and_die(folder: Path, sets: list) -> None:
+    """Records in a process that is killed before it publishes."""
+
+    def work() -> None:
+        record(open_store(folder), sets)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(work) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("message", [1, 2, 7])
+def test_a_writer_killed_inside_a_batch_recorded_none_of_it(tmp_path: Path, message: int) -> None:
+    """SIGKILL while messages are rendered: the batch is as if it had never been begun."""
+    store = open_store(tmp_path)
+    record(store, many(0, 5), next_offset=5)
+    store.close()
+    before = (tmp_path / "store.db").read_bytes()
+    rendered = []
+
+    def dies(delivery: Delivery, proof: Proof) -> Message:
+        rendered.append(delivery)
+        if len(rendered) == message:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return plain(delivery, proof)
+
+    def work() -> None:
+        store = open_store(tmp_path)
+        record(store, many(5, 5), epoch=1, next_offset=10, render=dies)
+
+    assert in_child(work) == -signal.SIGKILL
+    store = open_store(tmp_path)
+    assert (store.size(), store.next_offset(), len(store.outbox_after(0, 99))) == (35, 5, 10)
+    store.close()
+    assert (tmp_path / "store.db").read_bytes() == before
+    assert record(open_store(tmp_path), many(0, 10)).recorded == tuple(
+        f"set-{number}" for number in range(5, 10)
+    )
+
+
+def test_a_kill_at_any_file_leaves_readers_a_whole_log_and_is_mended(tmp_path: Path) -> None:
+    """Killed at each change of a file in turn: what is published is whole, and the next call mends."""
+    shard = tmp_path / "s0"
+    store = open_store(shard)
+    record(store, many(0, 36))
+    store.publish_tiles()
+    record(store, [*many(36, 2), a_set(900, recipients=("NEW",))])
+    store.close()
+    shutil.copytree(shard, tmp_path / "ready")
+    goal = published(shard)
+    died = 0
+    while in_child(partial(publish_and_die, shard, died + 1)) == -signal.SIGKILL:
+        died += 1
+        for log in (shard, *(shard / "recipients").iterdir()):
+            assert len(read_entries(log, 0)) == claimed(log)
+        mended = open_store(shard)
+        mended.publish_tiles()
+        mended.close()
+        assert files_of(shard) == goal
+        shutil.rmtree(shard)
+        shutil.copytree(tmp_path / "ready", shard)
+
+    assert died > 20
+    assert files_of(shard) == goal
+
+
+def claimed(log: Path) -> int:
+    """Entries that the published checkpoint states."""
+    path = log / "checkpoint"
+    return checkpoint_size(path.read_text()) if path.exists() else 0
+
+
+def publish_and_die(folder: Path, at: int) -> None:
+    """Publishes; is killed at the at-th change of a file."""
+    changes = 0
+
+    def hook(event: str, _arguments: tuple) -> None:
+        nonlocal changes
+        if event in CHANGES_FILES:
+            changes += 1
+            if changes == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    store = open_store(folder)
+    sys.addaudithook(hook)
+    store.publish_tiles()
+
+
+def test_a_disk_that_refuses_leaves_the_state_as_it_was(tmp_path: Path) -> None:
+    """A write that fails in the middle of a batch: an error in words, nothing kept, then all is well."""
+
+    def work() -> None:
+        store = open_store(tmp_path)
+        epoch = store.take_epoch()
+        record(store, many(0, 5), epoch=epoch, next_offset=5)
+        room = (tmp_path / "store.db-wal").stat().st_size + 65_536
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        with pytest.raises(LedgerError, match="nothing of it is kept"):
+            record(store, many(5, 3000), epoch=epoch, next_offset=10)
+        assert (store.size(), store.next_offset()) == (35, 5)
+        assert len(store.outbox_after(0, 99)) == 10
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        record(store, many(5, 3000), epoch=epoch, next_offset=10)
+        store.publish_tiles()
+
+    assert in_child(work) == 0
+    assert len(read_entries(tmp_path, 0)) == 3005 * 7
+
+
+def test_a_folder_that_cannot_be_written_is_named_and_mended_later(tmp_path: Path) -> None:
+    """What is recorded stays safe while files cannot be written."""
+    store = open_store(tmp_path)
+    record(store, many(0, 5))
+    (tmp_path / "tile").write_bytes(b"in the way")
+    with pytest.raises(LedgerError, match="recorded is safe in the store"):
+        store.publish_tiles()
+    (tmp_path / "tile").unlink()
+    store.publish_tiles()
+
+    assert files_of(tmp_path) == published(tmp_path)
+
+
+def test_files_are_written_anew_after_the_machine_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are not forced to disk one by one: after a power cut they are made again."""
+    store = open_store(tmp_path / "s0")
+    record(store, many(0, 60))
+    store.publish_tiles()
+    (tmp_path / "s0/tile/0/000").write_bytes(b"")
+    store.publish_tiles()
+    assert (tmp_path / "s0/tile/0/000").read_bytes() == b""
+
+    (tmp_path / "boot").write_text("another boot")
+    monkeypatch.setattr(publishing, "BOOT_ID", tmp_path / "boot")
+    open_store(tmp_path / "s0").publish_tiles()
+    assert files_of(tmp_path / "s0") == published(tmp_path / "s0")
+
+
+def test_files_of_an_older_copy_are_made_anew_at_the_next_start(tmp_path: Path) -> None:
+    """Files that were put back from a copy do not fit the database: the first call sees it."""
+    store = open_store(tmp_path / "s0")
+    record(store, many(0, 10))
+    store.publish_tiles()
+    older = files_of(tmp_path / "s0")
+    record(store, many(10, 100))
+    store.publish_tiles()
+    shutil.rmtree(tmp_path / "s0/tile")
+    for name, data in older.items():
+        (tmp_path / "s0" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "s0" / name).write_bytes(data)
+    open_store(tmp_path / "s0").publish_tiles()
+
+    assert files_of(tmp_path / "s0") == published(tmp_path / "s0")
