@@ -154,13 +154,13 @@ def publish(
     async def run() -> None:
         async for row in agencies.publish_lines(lines, used, timeout):
             counts[row["outcome"]] += 1
-            _write(row) if as_json else _out().print(agencies.line_of(row), highlight=False)
+            _write(row) if as_json else _say(agencies.line_of(row))
 
     asyncio.run(run())
     if as_json:
         _write({"lines": counts.total(), **{name: counts[name] for name in agencies.OUTCOMES}})
     else:
-        _out().print(agencies.summary_of(counts), highlight=False)
+        _say(agencies.summary_of(counts))
     raise typer.Exit(0 if agencies.all_taken(counts) else FAILED)
 
 
@@ -273,7 +273,7 @@ def example(
         statement = fresh_example(kind, now) if fresh else fixed(kind)
     except UnknownExampleError as error:
         raise CommandError(str(error)) from None
-    sys.stdout.write(to_line(statement) + "\n")
+    _say(to_line(statement))
 
 
 @schema_app.command("list", epilog=_examples("broker schema list", "broker schema list --json"))
@@ -301,7 +301,7 @@ def schema_show(
 
     found = schemas.schema_named(name)
     if as_json:
-        sys.stdout.write(schemas.as_json(found) + "\n")
+        _say(schemas.as_json(found))
     else:
         schemas.show(_out(), found)
 
@@ -339,8 +339,8 @@ def audit_verify(
         _write(msgspec.to_builtins(report))
     else:
         for note in report.notes:
-            _out().print(note, highlight=False, markup=False)
-        sys.stdout.write(report.summary_line() + "\n")
+            _say(note)
+        _say(report.summary_line())
     raise typer.Exit(0 if report.ok else FAILED)
 
 
@@ -444,6 +444,11 @@ def _write(*rows: Any) -> None:
     """Each value as one line of JSON on standard output."""
     for row in rows:
         sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(f"{sentence}\n")
     sys.stdout.flush()
 
 

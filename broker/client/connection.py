@@ -30,7 +30,7 @@ class NotConnectedError(ClientError):
 async def consumer_of(settings: Settings, group: str | None = None) -> AsyncIterator[Any]:
     """A started consumer of committed records; with a group it starts where the group left off."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=_bootstrap(settings),
+        bootstrap_servers=address_of(settings),
         group_id=group,
         enable_auto_commit=False,
         isolation_level="read_committed",
@@ -48,7 +48,7 @@ async def consumer_of(settings: Settings, group: str | None = None) -> AsyncIter
 async def producer_of(settings: Settings) -> AsyncIterator[Any]:
     """A started producer that waits for all replicas and never sends a record twice."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=_bootstrap(settings),
+        bootstrap_servers=address_of(settings),
         acks="all",
         enable_idempotence=True,
         max_request_size=MAX_FETCH_BYTES,
@@ -85,7 +85,8 @@ async def read_to_end(consumer: Any, partitions: Sequence[TopicPartition]) -> li
     return found
 
 
-def _bootstrap(settings: Settings) -> str:
+def address_of(settings: Settings) -> str:
+    """Kafka's address. Raises ClientError where none is set."""
     if not settings.kafka_bootstrap:
         raise ClientError(
             "no Kafka address: set BROKER_KAFKA_BOOTSTRAP to host:port, as `broker up` prints it"

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from broker.client.connection import (
     POLL_MS,
     ClientError,
+    address_of,
     consumer_of,
     partition_of,
     producer_of,
@@ -73,6 +74,7 @@ class Publisher:
         keys are.
         """
         used = settings or Settings()
+        address_of(used)
         keys = load_agency_keys(used.keys_dir, organisation)
         async with producer_of(used) as producer, consumer_of(used) as receipts:
             partition = await partition_of(receipts, f"receipts.v1.{organisation}", used)

@@ -15,7 +15,7 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from broker.client.connection import consumer_of, partition_of, read_to_end
+from broker.client.connection import address_of, consumer_of, partition_of, read_to_end
 from broker.client.opening import (
     OpenedAlert,
     RefusedAlertError,
@@ -87,6 +87,7 @@ class Subscriber:
         Kafka or the topics are missing, KeysError where the keys are.
         """
         used = settings or Settings()
+        address_of(used)
         keys = load_agency_keys(used.keys_dir, organisation)
         group = None if from_start else f"agency.{organisation}"
         async with consumer_of(used, group) as alerts, consumer_of(used) as withdrawals:

@@ -16,6 +16,7 @@ from broker.client import (
     Refusal,
     Subscriber,
 )
+from broker.client.connection import address_of
 from broker.commands.deciding import Row
 from broker.commands.statements import StatementLine
 from broker.shell.keys import KeysError
@@ -48,6 +49,7 @@ async def publish_lines(
     Every line gets exactly one object with an `outcome` of OUTCOMES. Raises ClientError where
     Kafka does not answer.
     """
+    address_of(settings)
     async with AsyncExitStack() as stack:
         publishers: dict[str, Publisher | str] = {}
         sent = [await _send(line, publishers, stack, settings) for line in lines]
@@ -69,7 +71,8 @@ def line_of(row: Row) -> str:
         said += f", flags {', '.join(row['flags'])}"
     if row["reason"]:
         said += f" ({row['reason']})"
-    return said + (f": {row['explanation']}" if row["explanation"] else "")
+    why = str(row["explanation"] or "").removeprefix(f"line {row['line']}: ")
+    return said + (f": {why}" if why else "")
 
 
 def summary_of(counts: Counter[str]) -> str:
@@ -116,7 +119,7 @@ async def _send(
         publisher = await _connected(line.publisher, stack, settings)
         publishers[line.publisher] = publisher
     if isinstance(publisher, str):
-        return Sent(line, failure=f"line {line.number}: {publisher}", reason="unknown_publisher")
+        return Sent(line, failure=publisher, reason="unknown_publisher")
     return Sent(line, publisher, await publisher.publish(line.statement))
 
 

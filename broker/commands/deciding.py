@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -111,13 +112,16 @@ def decide_lines(
     now: datetime.datetime | None,
 ) -> Iterator[DecidedLine]:
     """Each line through the flow, in order. `now`: when all of them are taken to be received."""
+    offsets: Counter[str] = Counter()
     for line in lines:
         received_at = now or line.received_at or line.stated_at
         if line.statement is None or received_at is None:
             yield _rejected(line, line.rejection or Rejection("not_valid", "it says nothing"))
             continue
         kind = "actions" if isinstance(line.statement, Action) else "concerns"
-        source = SourcePosition(f"{kind}.v1.{line.publisher}", 0, line.number)
+        topic = f"{kind}.v1.{line.publisher}"
+        source = SourcePosition(topic, 0, offsets[topic])
+        offsets[topic] += 1
         try:
             outcome = flow.submit(line.statement, received_at, source, line.data)
         except Exception as error:  # noqa: BLE001 -- a line that cannot be decided is a refusal with a reason, never a lost line
