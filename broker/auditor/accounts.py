@@ -73,7 +73,7 @@ class Accounts:
         self.open_parts = 0
         self._sets: dict[str, Where] = {}
         self._first: set[str] = set()
-        self._sources: dict[tuple[str, int], dict[int, Where]] = {}
+        self._sources: dict[tuple[str, int], set[int]] = {}
         self._events: dict[tuple[str, str], Where] = {}
         self._event_ids: set[str] = set()
         self._parts: dict[Part, tuple[Where, str]] = {}
@@ -133,6 +133,7 @@ class Accounts:
         if open_ and not allow_open:
             more = f" (and {len(open_) - 1} more like it)" if len(open_) > 1 else ""
             raise BadLedgerError(open_[0] + more)
+        self._check_rounds()
 
     def gaps(self) -> tuple[str, ...]:
         """Offsets between the first and the last of a topic that no leaf accounts for: a note.
@@ -156,15 +157,11 @@ class Accounts:
 
     def _take_intake(self, where: Where, leaf: Accepted | Duplicate | Rejected | Action) -> None:
         source = leaf.source
+        # The set id is made of the position and claimed once, so a position has one leaf at most.
         position = SourcePosition(source.topic, source.partition, source.offset)
         if leaf.set_id != intake_set_id(position):
             raise BadLedgerError(f"{where}: its set id is not that of the record it accounts for")
-        seen = self._sources.setdefault((source.topic, source.partition), {})
-        before = seen.setdefault(source.offset, where)
-        if before is not where:
-            raise BadLedgerError(
-                f"{where}: offset {source.offset} of {source.topic} has a leaf already ({before})"
-            )
+        self._sources.setdefault((source.topic, source.partition), set()).add(source.offset)
         self._commit(where, leaf.publisher, leaf.receipt, leaf.publisher, leaf, is_receipt=True)
         if isinstance(leaf, Accepted):
             self._take_accepted(where, leaf)
@@ -288,15 +285,19 @@ class Accounts:
         ]
 
     def _open_closings(self) -> list[str]:
-        """Closings whose part no leaf accepts. Raises for those that contradict what was accepted."""
-        left: list[str] = []
+        return [
+            f"{where}: decides part {part[3]}, which no leaf accepts"
+            for (part, _), (where, _) in self._closed.items()
+            if part not in self._parts
+        ]
+
+    def _check_rounds(self) -> None:
+        """What time cannot mend: rounds in order, and each part decided for the record it came from."""
         for (part, round_), (where, receipt_set_id) in self._closed.items():
             if round_ and (part, round_ - 1) not in self._closed:
                 raise BadLedgerError(f"{where}: round {round_} without the round before it")
-            if part not in self._parts:
-                left.append(f"{where}: decides part {part[3]}, which no leaf accepts")
-            elif self._parts[part][1] != receipt_set_id:
+            accepted = self._parts.get(part)
+            if accepted is not None and accepted[1] != receipt_set_id:
                 raise BadLedgerError(
-                    f"{where}: names another record than {self._parts[part][0]}, which accepted it"
+                    f"{where}: names another record than {accepted[0]}, which accepted its part"
                 )
-        return left

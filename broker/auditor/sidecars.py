@@ -34,6 +34,8 @@ def check_sidecars(shard: Path, wanted: Wanted, size: int) -> str | None:
     if not path.is_file() or not os.access(path, os.R_OK):
         return f"{shown} is not here or not readable: sealed facts and rows were not checked"
     try:
+        if not path.stat().st_size:
+            raise BadLedgerError(f"{shown} cannot be read as a ledger's store: it is empty")
         with _read_only(path) as database:
             return _check(database, shown, wanted, size)
     except (sqlite3.Error, OSError) as error:
@@ -42,6 +44,8 @@ def check_sidecars(shard: Path, wanted: Wanted, size: int) -> str | None:
 
 def _check(database: sqlite3.Connection, shown: str, wanted: Wanted, size: int) -> str | None:
     left = dict(wanted)
+    if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return _older(shown, 0, size, len(left))
     for set_id, name, content in database.execute(
         "SELECT record.set_id, sidecar.name, sidecar.content "
         "FROM sidecar JOIN record ON record.number = sidecar.record"
@@ -56,15 +60,19 @@ def _check(database: sqlite3.Connection, shown: str, wanted: Wanted, size: int) 
     row = database.execute("SELECT size FROM log WHERE owner = ''").fetchone()
     held = row[0] if row and isinstance(row[0], int) else 0
     if held < size:
-        return (
-            f"{shown} is older than the log ({held} of {size} entries), as a copy without its "
-            f"store.db-wal is: {len(left)} sealed facts and rows were not checked"
-        )
+        return _older(shown, held, size, len(left))
     for (set_id, name), (_, where) in left.items():
         raise BadLedgerError(f"{shown}: lacks the sealed {name} of set {set_id} ({where})")
     if held > size:
         return f"{shown} holds {held - size} entries that are not published yet"
     return None
+
+
+def _older(shown: str, held: int, size: int, unchecked: int) -> str:
+    return (
+        f"{shown} is older than the log ({held} of {size} entries), as a copy without its "
+        f"store.db-wal is: {unchecked} sealed facts and rows were not checked"
+    )
 
 
 @contextlib.contextmanager
