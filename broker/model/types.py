@@ -840,6 +840,10 @@ class ReceiptContent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """What verification noted."""
     received_at: datetime.datetime
     """LogAppendTime."""
+    source_topic: str | None = None
+    """Topic of the record that this answers."""
+    source_offset: int | None = None
+    """Offset of the record that this answers, so that even an unreadable one can be found."""
 
 
 class Mode(enum.StrEnum):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 
+import msgspec
+
 from broker.model.canonical import digest_text
 from broker.model.codec import encode
 from broker.model.sealer import Sealer
@@ -38,7 +40,7 @@ def accepted_record(
 ) -> DecisionSet:
     """The leaf of an accepted event, with the ids of its parts, and the publisher's receipt."""
     set_id = intake_set_id(source)
-    delivery = _receipt(sealer, event.publisher, set_id, receipt)
+    delivery = _receipt(sealer, event.publisher, source, receipt)
     own = leaf(
         "accepted",
         set_id,
@@ -66,7 +68,7 @@ def duplicate_record(
 ) -> DecisionSet:
     """Same id and same bytes: a leaf that names the first record, and the first receipt again."""
     set_id = intake_set_id(source)
-    delivery = _receipt(sealer, owner, set_id, _as_duplicate(first_receipt))
+    delivery = _receipt(sealer, owner, source, _as_duplicate(first_receipt))
     own = leaf(
         "duplicate",
         set_id,
@@ -97,7 +99,7 @@ def rejected_record(
         explanation=rejection.explanation,
         received_at=received_at,
     )
-    delivery = _receipt(sealer, owner, set_id, content)
+    delivery = _receipt(sealer, owner, source, content)
     own = leaf(
         "rejected",
         set_id,
@@ -120,7 +122,7 @@ def action_record(
 ) -> DecisionSet:
     """The leaf of a human act. Its words are sealed to the auditors; the leaf commits to them."""
     set_id = intake_set_id(source)
-    delivery = _receipt(sealer, action.organisation, set_id, receipt)
+    delivery = _receipt(sealer, action.organisation, source, receipt)
     rows = sealer.seal_rows(encode(action), set_id)
     own = leaf(
         "action",
@@ -153,8 +155,15 @@ def link_record(source: SourcePosition, event_id: str, younger: str, older: str)
     return DecisionSet(set_id=set_id, kind=SetKind.LINK, leaves=(own,))
 
 
-def _receipt(sealer: Sealer, owner: str, set_id: str, content: ReceiptContent) -> SealedDelivery:
-    return sealed_delivery(sealer, Channel.RECEIPT, owner, set_id, owner, encode(content))
+def _receipt(
+    sealer: Sealer, owner: str, source: SourcePosition, content: ReceiptContent
+) -> SealedDelivery:
+    """Says which record it answers, so that the sender finds even one that could not be read."""
+    placed = msgspec.structs.replace(
+        content, source_topic=source.topic, source_offset=source.offset
+    )
+    set_id = intake_set_id(source)
+    return sealed_delivery(sealer, Channel.RECEIPT, owner, set_id, owner, encode(placed))
 
 
 def _as_duplicate(first: ReceiptContent) -> ReceiptContent:

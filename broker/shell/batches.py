@@ -66,5 +66,7 @@ class Batcher(Generic[ItemT]):
             self._acknowledged()
 
     async def _flush_soon(self) -> None:
-        await asyncio.sleep(self._wait_s)
-        await self.flush()
+        # What arrives while a batch is being sent has no timer of its own: this one goes on for it.
+        while self._pending:
+            await asyncio.sleep(self._wait_s)
+            await self.flush()

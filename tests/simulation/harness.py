@@ -15,42 +15,48 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from broker.examples import example
 
+from broker.examples import example
 from broker.model.codec import decode
 from broker.model.envelope import seal_statement
 from broker.model.sealer import sealed_for
 from broker.model.sealing import unpad, unseal
-from broker.model.types import Alert, AlertContent, ConcernEvent, Receipt, ReceiptContent
-from broker.shell.keys import load_agency_keys, make_keys, unwrap
+from broker.model.types import (
+    Alert,
+    AlertContent,
+    ConcernEvent,
+    IdentifierScheme,
+    Receipt,
+    ReceiptContent,
+)
+from broker.shell.keys import AgencyKeys, load_agency_keys, make_keys, unwrap
 from broker.shell.settings import Settings
 from broker.shell.topics import ensure_topics
 
+RECEIPT_WITHIN_S = 30.0
 STEPS = ("intake", "decide", "ledger")
 
 
-def fresh_event(number: int) -> ConcernEvent:
+def fresh_event(_number: int = 0) -> ConcernEvent:
     """The parent's warning with ids of its own and a child of its own."""
     event = example("concern")
     assert isinstance(event, ConcernEvent)
     (subject, *_) = event.subjects
     value = f"case-{uuid.uuid4()}"
     identifier = msgspec.structs.replace(
-        subject.identifiers[0], scheme="local", value=value, system="simulation"
+        subject.identifiers[0], scheme=IdentifierScheme.LOCAL, value=value, system="simulation"
     )
-    now = event.reported_at
     return msgspec.structs.replace(
         event,
         event_id=str(uuid.uuid4()),
         origin_id=f"origin-{value}",
         subjects=(msgspec.structs.replace(subject, identifiers=(identifier,)),),
-        reported_at=now,
     )
 
 
@@ -119,6 +125,18 @@ class Broker:
                 process.kill()
                 process.wait()
 
+    async def publish_in_turn(self, events: Sequence[ConcernEvent]) -> None:
+        """Publishes each event when the one before has its receipt: a story has an order."""
+        for event in events:
+            await self.publish([event])
+            deadline = time.monotonic() + RECEIPT_WITHIN_S
+            while all(
+                one.event_id != event.event_id
+                for one in await receipts_of(self.settings, event.publisher)
+            ):
+                assert time.monotonic() < deadline, "no receipt in time"
+                await asyncio.sleep(0.1)
+
     async def publish(self, events: Sequence[ConcernEvent]) -> None:
         """Publishes each event as its publisher, as an agency's own client would."""
         producer = AIOKafkaProducer(
@@ -184,10 +202,8 @@ async def _all_records(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> lis
 def _count(record: Any, settings: Settings, found: Delivered) -> None:
     organisation = record.topic.split(".v1.")[1]
     keys = load_agency_keys(settings.keys_dir, organisation)
-    kind = Alert if record.topic.startswith("alerts") else Receipt
-    message = decode(record.value, kind)
-    key = unwrap(organisation, message.key_id, message.wrapped_key, keys.sealing_key)
-    plain = unpad(unseal(key, message.sealed, sealed_for(organisation, message.set_id)))
+    kind: type[Alert | Receipt] = Alert if record.topic.startswith("alerts") else Receipt
+    plain = _opened(decode(record.value, kind), keys)
     if kind is Alert:
         content = decode(plain, AlertContent)
         found.alerts[content.event_id, content.recipient] += 1
@@ -199,13 +215,44 @@ def _count(record: Any, settings: Settings, found: Delivered) -> None:
             found.rejected += 1
 
 
+async def receipts_of(settings: Settings, organisation: str) -> list[ReceiptContent]:
+    """Every receipt of one organisation, opened, in order."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        group_id=None,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    try:
+        records = await _all_records(consumer, [f"receipts.v1.{organisation}"])
+    finally:
+        await consumer.stop()
+    keys = load_agency_keys(settings.keys_dir, organisation)
+    return [decode(_opened(decode(one.value, Receipt), keys), ReceiptContent) for one in records]
+
+
+def _opened(message: Alert | Receipt, keys: AgencyKeys) -> bytes:
+    organisation = keys.identity.organisation
+    key = unwrap(organisation, message.key_id, message.wrapped_key, keys.sealing_key)
+    return unpad(unseal(key, message.sealed, sealed_for(organisation, message.set_id)))
+
+
 async def wait_for_receipts(
-    settings: Settings, organisations: Sequence[str], alerts: int, within_s: float
+    settings: Settings,
+    organisations: Sequence[str],
+    alerts: int,
+    within_s: float,
+    mine: Container[str] | None = None,
 ) -> Delivered:
-    """Waits until at least `alerts` alerts are there; returns what is there then or at the end."""
+    """Waits until at least `alerts` alerts are there (about the events `mine`, if these are given).
+
+    Returns what is there then or at the end.
+    """
     deadline = time.monotonic() + within_s
     while True:
         found = await delivered(settings, organisations)
-        if sum(found.alerts.values()) >= alerts or time.monotonic() > deadline:
+        counted = sum(n for (one, _), n in found.alerts.items() if mine is None or one in mine)
+        if counted >= alerts or time.monotonic() > deadline:
             return found
         await asyncio.sleep(0.5)

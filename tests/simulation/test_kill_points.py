@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from broker.auditor.verify import verify_ledger
 
+from broker.auditor.verify import verify_ledger
 from broker.model.types import ConcernEvent
 from broker.shell.crash import POINTS
 from broker.shell.embedded import EmbeddedKafka

@@ -1,0 +1,128 @@
+"""From an agency's client through the whole broker to another's, and back as a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broker.client import Publisher, Subscriber
+from broker.examples import fresh_example, to_line
+from broker.reference import load_connected
+from broker.shell.embedded import EmbeddedKafka
+from broker.shell.settings import Settings
+from tests.simulation.harness import Broker
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
+ADVOCATE = "ADV-WM-001"
+SANDWELL = "E08000028"
+WALSALL = "E08000030"
+BURST = 60
+COMMAND = str(Path(sys.executable).with_name("broker"))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker with its own Kafka and all three processes."""
+    folder = tmp_path_factory.mktemp("round-trip")
+    organisations = load_connected(Settings().organisations_dir / "connected.yaml")
+    with EmbeddedKafka(folder / "kafka") as kafka:
+        broker = Broker(kafka.bootstrap, folder / "var", organisations)
+        broker.prepare()
+        broker.start_all()
+        try:
+            yield broker
+        finally:
+            broker.stop()
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def command(broker: Broker, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """The real command, as an agency runs it."""
+    return subprocess.run(
+        [COMMAND, *arguments],
+        input=given,
+        env={
+            "BROKER_KAFKA_BOOTSTRAP": broker.settings.kafka_bootstrap,
+            "BROKER_DATA_DIR": str(broker.settings.data_dir),
+            "COLUMNS": "100",
+        },
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+async def test_a_warning_published_here_is_read_there_and_nobody_else_hears_of_it(
+    running: Broker,
+) -> None:
+    """The authority of the place gets the words for it; a neighbour without nexus gets nothing."""
+    warning = fresh_example("concern", now())
+    async with Publisher.connect(ADVOCATE, running.settings) as publisher:
+        published = await publisher.publish(warning)
+        receipt = await publisher.wait_for_receipt(published, 60)
+    async with (
+        Subscriber.connect(SANDWELL, running.settings) as alerts,
+        asyncio.timeout(60),
+    ):
+        alert = await anext(alerts)
+        missing = await alerts.missing_from_own_log()
+    async with Subscriber.connect(WALSALL, running.settings, from_start=True) as silence:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await anext(silence)
+
+    assert (receipt.content.outcome, receipt.content.event_id) == ("accepted", published.event_id)
+    assert alert.content.event_id == published.event_id
+    assert "Gala Wharf" in alert.released["text"]
+    assert not {"source", "summary"} & alert.released.keys()
+    assert missing == ()
+
+
+async def test_every_record_of_a_burst_gets_its_receipt(running: Broker) -> None:
+    """The last of many is answered as soon as the first: nothing waits for a next record."""
+    burst = [fresh_example("concern", now()) for _ in range(BURST)]
+    async with Publisher.connect(ADVOCATE, running.settings) as publisher:
+        for one in range(0, BURST, 7):
+            sent = await publisher.publish_many(burst[one : one + 7])
+            receipts = [await publisher.wait_for_receipt(record, 20) for record in sent]
+            assert [one.content.outcome for one in receipts] == ["accepted"] * len(sent)
+        again = await publisher.publish_many(burst)
+        repeated = [await publisher.wait_for_receipt(record, 20) for record in again]
+
+    assert [one.content.outcome for one in repeated] == ["duplicate"] * BURST
+
+
+def test_the_commands_publish_and_subscribe(running: Broker) -> None:
+    """As the README has it: an example is published, printed where it belongs, and verified."""
+    warning = to_line(fresh_example("concern", now()))
+    foreign = warning.replace(ADVOCATE, "NOBODY")
+    published = command(running, "publish", "-", "--json", given=f"{warning}\nnoise\n{foreign}\n")
+    again = command(running, "publish", "-", given=warning)
+    rows = [json.loads(line) for line in published.stdout.splitlines()]
+    event_id = json.loads(warning)["event_id"]
+    taken = command(running, "subscribe", SANDWELL, "--from-start", "--count", "1")
+    as_json = command(running, "subscribe", "E23000014", "--from-start", "--count", "1", "--json")
+    verified = command(running, "audit", "verify")
+
+    assert published.returncode == 1
+    assert [row["outcome"] for row in rows[:3]] == ["accepted", "not_sent", "not_sent"]
+    assert rows[0]["event_id"] == event_id
+    assert rows[-1]["lines"] == 3
+    assert (again.returncode, again.stdout.count("duplicate")) == (0, 2)
+    assert taken.returncode == 0, taken.stderr
+    assert "acknowledge by" in taken.stdout
+    assert "Pat Example" not in taken.stdout + as_json.stdout
+    assert json.loads(as_json.stdout)["recipient"] == "E23000014:police"
+    assert verified.returncode == 0, verified.stdout
+    assert "ledger verified" in verified.stdout
