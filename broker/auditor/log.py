@@ -20,6 +20,7 @@ from broker.ledger import (
     changed_tiles,
     decode_bundle,
     extend,
+    file_names,
     leaf_hash,
     open_checkpoint,
     root_of,
@@ -107,13 +108,12 @@ def _text(data: bytes | None, log: LogFiles, name: str) -> str:
 def _check_names(log: LogFiles, size: int) -> None:
     """Exactly the files that a log of this size has, no other under `tile/`."""
     expected: set[str] = set()
-    for tile in changed_tiles(0, size):
-        for name in (tile.path, tile.entries_path)[: 1 if tile.level else 2]:
-            if name not in log.names:
-                raise BadLedgerError(
-                    f"{log.shown}/{name} is missing: the checkpoint states {size} entries"
-                )
-            expected.add(name)
+    for name in file_names(size):
+        if name not in log.names:
+            raise BadLedgerError(
+                f"{log.shown}/{name} is missing: the checkpoint states {size} entries"
+            )
+        expected.add(name)
     extra = log.names - expected
     if extra:
         raise BadLedgerError(

@@ -1,13 +1,16 @@
 """The files of a ledger as they lay at one moment.
 
 A running ledger replaces checkpoints and partial files all the time; full tiles never change. So the
-changing files of a shard are read together, and read again if a checkpoint changed meanwhile.
+changing files of a shard are read together, and read again if a checkpoint changed meanwhile, or if
+there are files of the next publication already or of the last one still.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from broker.auditor.report import BadLedgerError
-from broker.ledger import NoteError, checkpoint_size, partial_tiles
+from broker.ledger import NoteError, checkpoint_size, file_names, partial_tiles
 
 CHECKPOINT = "checkpoint"
 VERIFIER_KEY = "log.vkey"
@@ -25,7 +28,7 @@ SHARD = re.compile(r"s[0-9]+")
 MAX_TEXT_BYTES = 65_536
 MAX_TILE_BYTES = 256 * (2 + 65_535)
 READINGS = 50
-PAUSE_S = 0.01
+PAUSE_S = 0.003
 
 Checkpoints = Mapping[str, bytes | None]
 """Folder of a log -> bytes of its checkpoint: what changes whenever the log does."""
@@ -98,45 +101,76 @@ def read_checkpoints(shard: Path) -> Checkpoints:
 
 def read_bounded(path: Path, most: int) -> bytes:
     """The bytes of an ordinary file of at most `most` bytes; OSError if it is not one."""
-    if path.exists() and not path.is_file():
-        raise OSError(0, "it is no ordinary file", str(path))
-    with path.open("rb") as file:
+    # Without O_NONBLOCK, opening a pipe that was put there would wait for ever.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(0, "it is no ordinary file", str(path))
         data = file.read(most + 1)
     if len(data) > most:
         raise OSError(0, f"longer than the {most} bytes that any such file can have", str(path))
     return data
 
 
+def running(shard: Path) -> bool:
+    """True if a process may have the shard's store open; also after one was killed."""
+    return (shard / "store.db-shm").exists()
+
+
 def _read_shard(folder: Path) -> ShardFiles:
-    """The shard between two of its publications."""
-    restless = ""
-    for _ in range(READINGS):
+    """The shard between two of its publications; as good as can be had if there is no such moment."""
+    shard: ShardFiles | None = None
+    restless = "the checkpoints"
+    for reading in range(READINGS):
         try:
-            before = read_checkpoints(folder)
-            recipients = _recipients(folder)
-            shard = ShardFiles(
-                name=folder.name,
-                folder=folder,
-                log=_read_log(folder, folder.name, before),
-                recipients={
-                    name: _read_log(one, f"{folder.name}/{RECIPIENTS}/{name}", before)
-                    for name, one in recipients.items()
-                },
-                checkpoints=before,
-            )
-            if before == read_checkpoints(folder):
-                return shard
-            restless = "the checkpoints"
+            shard = _read_once(folder) or shard
         except FileNotFoundError as error:
             # A partial file was replaced between the listing and the reading.
             restless = str(error.filename)
+            shard = None
         except OSError as error:
             raise BadLedgerError(f"{error.filename} cannot be read: {error.strerror}") from error
-        time.sleep(PAUSE_S)
-    raise BadLedgerError(
-        f"{folder} changes faster than it can be read ({restless}): verify a copy, or when less is "
-        "recorded"
+        if shard is not None and not (running(folder) and _publishing(shard)):
+            return shard
+        time.sleep(PAUSE_S * (1 + reading % 5))
+    if shard is None:
+        raise BadLedgerError(
+            f"{folder} changes faster than it can be read ({restless}): verify a copy, or when "
+            "less is recorded"
+        )
+    return shard
+
+
+def _read_once(folder: Path) -> ShardFiles | None:
+    """The shard, or None if a checkpoint changed while it was read."""
+    before = read_checkpoints(folder)
+    shard = ShardFiles(
+        name=folder.name,
+        folder=folder,
+        log=_read_log(folder, folder.name, before),
+        recipients={
+            name: _read_log(one, f"{folder.name}/{RECIPIENTS}/{name}", before)
+            for name, one in _recipients(folder).items()
+        },
+        checkpoints=before,
     )
+    return shard if before == read_checkpoints(folder) else None
+
+
+def _publishing(shard: ShardFiles) -> bool:
+    """True if any log has files that its checkpoint does not ask for.
+
+    From the first file of a publication to the last that it removes, some log of the shard has.
+    """
+    return any(
+        log.checkpoint is None or not log.names <= _names_for(log)
+        for log in (shard.log, *shard.recipients.values())
+    )
+
+
+def _names_for(log: LogFiles) -> frozenset[str]:
+    """The files that the checkpoint asks for; no more of them than could be there."""
+    size = _stated_size(log.checkpoint)
+    return frozenset(itertools.islice(file_names(size), 2 * len(log.names) + 2))
 
 
 def _recipients(shard: Path) -> dict[str, Path]:
@@ -170,12 +204,16 @@ def _read_log(folder: Path, shown: str, checkpoints: Checkpoints) -> LogFiles:
 
 def _partial_names(checkpoint: bytes | None) -> list[str]:
     """Partial files that belong to a checkpoint; none for one that cannot be read."""
-    try:
-        size = checkpoint_size((checkpoint or b"").decode("utf-8"))
-    except (UnicodeDecodeError, NoteError):
-        return []
-    tiles = list(partial_tiles(size))
+    tiles = list(partial_tiles(_stated_size(checkpoint)))
     return [tile.path for tile in tiles] + [tile.entries_path for tile in tiles if not tile.level]
+
+
+def _stated_size(checkpoint: bytes | None) -> int:
+    """The size that a checkpoint states, signed or not; 0 for one that cannot be read."""
+    try:
+        return checkpoint_size((checkpoint or b"").decode("utf-8"))
+    except (UnicodeDecodeError, NoteError):
+        return 0
 
 
 def _read_or_none(path: Path) -> bytes | None:

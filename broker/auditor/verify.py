@@ -19,7 +19,7 @@ from broker.auditor.leaves import read_leaf, read_own_leaf
 from broker.auditor.log import entries_of, log_checkpoint, log_key
 from broker.auditor.report import BadLedgerError, Report
 from broker.auditor.sidecars import check_sidecars
-from broker.auditor.snapshot import LogFiles, ShardFiles, read_checkpoints, read_shards
+from broker.auditor.snapshot import LogFiles, ShardFiles, read_checkpoints, read_shards, running
 from broker.ledger import Checkpoint, leaf_hash
 
 READINGS = 5
@@ -156,14 +156,14 @@ class _Verification:
 def _changed(shards: Sequence[ShardFiles]) -> bool:
     """True if anything was published since these files were read, or is at once."""
     deadline = time.monotonic() + SETTLES_WITHIN_S
-    running = any((shard.folder / "store.db-shm").exists() for shard in shards)
+    alive = any(running(shard.folder) for shard in shards)
     while True:
         try:
             if any(read_checkpoints(shard.folder) != shard.checkpoints for shard in shards):
                 return True
         except OSError:
             return True
-        if not running or time.monotonic() > deadline:
+        if not alive or time.monotonic() > deadline:
             return False
         time.sleep(SETTLES_WITHIN_S / 10)
 

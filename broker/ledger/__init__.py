@@ -21,6 +21,7 @@ from broker.ledger.tiles import (
     changed_tiles,
     decode_bundle,
     encode_bundle,
+    file_names,
     partial_tiles,
 )
 from broker.ledger.tree import (
@@ -72,6 +73,7 @@ __all__ = [
     "decode_bundle",
     "encode_bundle",
     "extend",
+    "file_names",
     "folder_of",
     "inclusion_holds",
     "leaf_hash",

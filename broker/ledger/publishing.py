@@ -11,14 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from broker.ledger.database import INDEX_BITS, UNPUBLISHED, Database, LogRow
 from broker.ledger.notes import NoteError, checkpoint_size, verifier_key
-from broker.ledger.tiles import TILE_WIDTH, Tile, changed_tiles, encode_bundle
+from broker.ledger.tiles import TILE_WIDTH, Tile, changed_tiles, encode_bundle, file_names
 from broker.ledger.values import LedgerError
 
 CHECKPOINT = "checkpoint"
@@ -159,20 +158,13 @@ class Publisher:
     def _remove_superseded(self, log: LogRow) -> None:
         folder = self._folder(log)
         if log.published == UNPUBLISHED:
-            _remove_all_but(folder / "tile", set(_paths(folder, log.edge.size)))
+            own = {folder / name for name in file_names(log.edge.size)}
+            _remove_all_but(folder / "tile", own)
             return
         for tile in changed_tiles(log.published, log.edge.size):
             for name in (tile.folder, tile.entries_folder)[: 1 if tile.level else 2]:
                 kept = "" if tile.width == TILE_WIDTH else str(tile.width)
                 _remove_partials(folder / f"{name}.p", kept)
-
-
-def _paths(folder: Path, size: int) -> Iterator[Path]:
-    """Every file that a log of that size has under `tile/`."""
-    for tile in changed_tiles(0, size):
-        yield folder / tile.path
-        if not tile.level:
-            yield folder / tile.entries_path
 
 
 def _remove_partials(folder: Path, kept: str) -> None:

@@ -74,6 +74,14 @@ def changed_tiles(before: int, size: int) -> Iterator[Tile]:
         level += 1
 
 
+def file_names(size: int) -> Iterator[str]:
+    """Every file under `tile/` of a log of `size` entries, as `tile/...`."""
+    for tile in changed_tiles(0, size):
+        yield tile.path
+        if not tile.level:
+            yield tile.entries_path
+
+
 def partial_tiles(size: int) -> Iterator[Tile]:
     """The last tile of each level, where it is not full."""
     level = 0
