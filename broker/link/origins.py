@@ -63,12 +63,14 @@ def origins_of(entries: Sequence[StateEntry]) -> Origins:
     sets = _Sets(len(entries))
     several: dict[int, tuple[str, ...]] = {}
     for position, entry in enumerate(entries):
-        others = _others(entry) if len(entry.ids) > 2 else ()
-        if len(others) < 2:
+        if len(entry.ids) <= 2:  # the usual record: at most one id besides its event's own
             sets.claim(position, entry.ids)
-        else:
+            continue
+        own = _own(entry)
+        others = tuple(one for one in entry.ids if one not in own)
+        if len(others) > 1:
             several[position] = others
-            sets.claim(position, tuple(one for one in entry.ids if one not in others))
+        sets.claim(position, own if len(others) > 1 else entry.ids)
     _unite_those_of_one_origin(sets, several)
     roots = [sets.root(position) for position in range(len(entries))]
     smallest: dict[int, str] = {}
@@ -84,21 +86,33 @@ def origins_of(entries: Sequence[StateEntry]) -> Origins:
     return Origins(tuple(smallest[root] for root in roots), sets.holders, made_from)
 
 
-def _others(entry: StateEntry) -> tuple[str, ...]:
-    """What the record names besides itself: what it was made from; an unknown origin's id likewise."""
-    own = {entry.event_id}
-    if not entry.observation.origin_unknown:
-        own.add(entry.observation.origin)
-    return tuple(one for one in entry.ids if one not in own)
+def _own(entry: StateEntry) -> tuple[str, ...]:
+    """The ids that are the record's own; an origin id only if the first observation is known."""
+    observation = entry.observation
+    if observation.origin_unknown or observation.origin == entry.event_id:
+        return (entry.event_id,)
+    return entry.event_id, observation.origin
 
 
-def _unite_those_of_one_origin(sets: _Sets, several: dict[int, tuple[str, ...]]) -> None:
-    """Until nothing changes: a record made from several that are one origin belongs to that one."""
-    changed = True
-    while changed:
-        changed = False
-        for position, others in several.items():
-            found = {sets.set_of(one) for one in others}
-            if len(found) == 1 and sets.root(position) not in found:
-                sets.claim(position, others)
-                changed = True
+def _unite_those_of_one_origin(sets: _Sets, several: Mapping[int, tuple[str, ...]]) -> None:
+    """A record made from several that are one origin belongs to that one, which may make others so.
+
+    A record is looked at again only when sets that it names become one, the fewer of them first.
+    """
+    waiting: dict[int, list[int]] = {}
+    for position, others in several.items():
+        for held in {sets.set_of(one) for one in others}:
+            if isinstance(held, int):
+                waiting.setdefault(held, []).append(position)
+    due = list(several)
+    while due:
+        position = due.pop()
+        found = {sets.set_of(one) for one in several[position]}
+        own, target = sets.root(position), found.pop()
+        if found or not isinstance(target, int) or target == own:
+            continue
+        fewer, more = sorted((waiting.pop(own, []), waiting.pop(target, [])), key=len)
+        sets.claim(position, several[position])
+        due.extend(fewer)
+        more.extend(fewer)
+        waiting[sets.root(position)] = more
