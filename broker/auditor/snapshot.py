@@ -101,14 +101,18 @@ def read_checkpoints(shard: Path) -> Checkpoints:
 
 def read_bounded(path: Path, most: int) -> bytes:
     """The bytes of an ordinary file of at most `most` bytes; OSError if it is not one."""
-    # Without O_NONBLOCK, opening a pipe that was put there would wait for ever.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+    with open(path, "rb", opener=_without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, "it is no ordinary file", str(path))
         data = file.read(most + 1)
     if len(data) > most:
         raise OSError(0, f"longer than the {most} bytes that any such file can have", str(path))
     return data
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a file; a pipe that was put in its place would else wait for its writer for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def running(shard: Path) -> bool:
