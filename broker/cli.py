@@ -13,43 +13,44 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
-from rich.console import Console
 from typer.core import TyperCommand
 
+from broker.commands import groups
 from broker.commands.errors import CommandError, sentence_of
+from broker.commands.words import (
+    FAILED,
+    INTERRUPTED,
+    MARKUP,
+    PROGRAM,
+    File,
+    From,
+    Json,
+    LsoaMap,
+    PublisherCode,
+    Source,
+    complain,
+    examples,
+    say,
+    settings_in_force,
+    terminal,
+    time_of,
+    write,
+)
 
 if TYPE_CHECKING:
     from broker.client import Refusal
     from broker.commands.statements import StatementLine
     from broker.shell.settings import Settings
 
-PROGRAM = "broker"
-FAILED = 1
-INTERRUPTED = 130
-
-
-class Source(StrEnum):
-    """Files that others publish and that can be read as statements."""
-
-    POLICE_UK = "police-uk"
-
-
-def _examples(*lines: str) -> str:
-    """The end of a command's help."""
-    return "\n".join(["Examples:", "", *(f"- `{line}`" for line in lines)])
-
-
 app = typer.Typer(
     name=PROGRAM,
     help="A safeguarding information-sharing broker: who may lawfully be told, field by field, "
     "recorded before it is sent.",
-    epilog=_examples(
+    epilog=examples(
         "broker example concern > warning.jsonl",
         "broker decide warning.jsonl",
         "broker COMMAND --help",
@@ -57,30 +58,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=MARKUP,
 )
-schema_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode="markdown", help="The nouns: what every field means."
-)
-audit_app = typer.Typer(no_args_is_help=True, help="For auditors: verify a ledger from its files.")
-bench_app = typer.Typer(no_args_is_help=True, help="How fast it is on this machine.")
-app.add_typer(schema_app, name="schema")
-app.add_typer(audit_app, name="audit")
-app.add_typer(bench_app, name="bench")
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
-From = Annotated[
-    Source | None, typer.Option("--from", help="FILE is of this kind instead of JSON lines.")
-]
-LsoaMap = Annotated[
-    Path | None,
-    typer.Option("--lsoa-map", help="CSV with lsoa_code and gss_code; default: the bundled one."),
-]
-PublisherCode = Annotated[
-    str | None,
-    typer.Option("--publisher", help="Whose statements the rows are; default: the force named."),
-]
-File = Annotated[str, typer.Argument(metavar="FILE", help="Lines to read; - for standard input.")]
+app.add_typer(groups.schema_app, name="schema")
+app.add_typer(groups.audit_app, name="audit")
+app.add_typer(groups.bench_app, name="bench")
 
 
 class _WithSettings(TyperCommand):
@@ -101,7 +83,7 @@ class _WithSettings(TyperCommand):
 
 @app.command(
     cls=_WithSettings,
-    epilog=_examples(
+    epilog=examples(
         "broker up",
         "broker up --once        # stop when all is delivered and verified",
         "BROKER_KAFKA_BOOTSTRAP=kafka.example:9092 broker up",
@@ -116,17 +98,17 @@ def up(
     """Start Kafka and the broker, and play the bundled scenarios as the agencies in them."""
     from broker.commands import operators
 
-    code, summary = operators.up(_settings(), once=once, as_json=as_json)
+    code, summary = operators.up(settings_in_force(), once=once, as_json=as_json)
     if as_json:
-        _write(summary)
+        write(summary)
     raise typer.Exit(code)
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "broker publish warning.jsonl",
         "broker example concern --fresh | broker publish -",
-        "broker publish street.csv --from police-uk --publisher E23000014",
+        "broker publish street.csv --from police-uk --publisher CODE",
     )
 )
 def publish(
@@ -147,27 +129,27 @@ def publish(
     """
     from broker.commands import agencies
 
-    used = _settings()
+    used = settings_in_force()
     lines = list(_lines(file, used, source, lsoa_map, publisher))
     counts: Counter[str] = Counter()
 
     async def run() -> None:
         async for row in agencies.publish_lines(lines, used, timeout):
             counts[row["outcome"]] += 1
-            _write(row) if as_json else _say(agencies.line_of(row))
+            write(row) if as_json else say(agencies.line_of(row))
 
     asyncio.run(run())
     if as_json:
-        _write({"lines": counts.total(), **{name: counts[name] for name in agencies.OUTCOMES}})
+        write({"lines": counts.total(), **{name: counts[name] for name in agencies.OUTCOMES}})
     else:
-        _say(agencies.summary_of(counts))
+        say(agencies.summary_of(counts))
     raise typer.Exit(0 if agencies.all_taken(counts) else FAILED)
 
 
 @app.command(
-    epilog=_examples(
-        "broker subscribe E08000028",
-        "broker subscribe E23000014 --from-start --count 1 --json",
+    epilog=examples(
+        "broker subscribe SCH-WV-001",
+        "broker subscribe SCH-WV-001 --from-start --count 1 --json",
     )
 )
 def subscribe(
@@ -184,26 +166,26 @@ def subscribe(
     """
     from broker.commands import agencies, rendering
 
-    used = _settings()
+    used = settings_in_force()
 
     def refused(refusal: Refusal) -> None:
-        _complain(f"{refusal.topic} offset {refusal.offset}: {refusal.explanation}")
+        complain(f"{refusal.topic} offset {refusal.offset}: {refusal.explanation}")
 
     async def run() -> None:
         async for alert in agencies.alerts_of(
             organisation, used, from_start=from_start, count=count, on_refusal=refused
         ):
             if as_json:
-                _write(rendering.alert_row(alert))
+                write(rendering.alert_row(alert))
             else:
-                rendering.show_alert(_out(), alert)
+                rendering.show_alert(terminal(), alert)
 
     with suppress(KeyboardInterrupt):
         asyncio.run(run())
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "broker decide warning.jsonl",
         "broker example concern | broker decide - --json",
         "broker decide street.csv --from police-uk --json",
@@ -237,22 +219,22 @@ def decide(  # noqa: PLR0913 -- one argument an option
     from broker.commands import deciding, rendering
     from broker.reference import load_reason_codes
 
-    used = _settings()
-    received_at = _time_of(now)
+    used = settings_in_force()
+    received_at = time_of(now)
     meanings = load_reason_codes(used.codesets_dir)
     rejected = 0
     with deciding.decider(used, received_at, ledger) as decide_lines:
         for decided in decide_lines(_lines(file, used, source, lsoa_map, publisher)):
             rejected += decided.rejected
             if as_json:
-                _write(*decided.rows)
+                write(*decided.rows)
             else:
-                rendering.show_decided(_out(), decided, meanings)
+                rendering.show_decided(terminal(), decided, meanings)
     raise typer.Exit(FAILED if strict and rejected else 0)
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "broker example concern",
         "broker example ed-attendance-injury --fresh",
         "broker example action",
@@ -273,95 +255,7 @@ def example(
         statement = fresh_example(kind, now) if fresh else fixed(kind)
     except UnknownExampleError as error:
         raise CommandError(str(error)) from None
-    _say(to_line(statement))
-
-
-@schema_app.command("list", epilog=_examples("broker schema list", "broker schema list --json"))
-def schema_list(as_json: Json = False) -> None:
-    """List the nouns with the fingerprints by which records name their schema."""
-    from broker.commands import schemas
-
-    if as_json:
-        _write(*schemas.listed())
-    else:
-        schemas.show_list(_out())
-
-
-@schema_app.command(
-    "show", epilog=_examples("broker schema show ConcernEvent", "broker schema show alert --json")
-)
-def schema_show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A noun, such as ConcernEvent.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the Avro schema as its file holds it.")
-    ] = False,
-) -> None:
-    """Show a noun: its fields, their types and defaults, and what they mean."""
-    from broker.commands import schemas
-
-    found = schemas.schema_named(name)
-    if as_json:
-        _say(schemas.as_json(found))
-    else:
-        schemas.show(_out(), found)
-
-
-@audit_app.command(
-    "verify",
-    epilog=_examples(
-        "broker audit verify",
-        "broker audit verify copy-of-ledger --key broker.vkey",
-        "broker audit verify --json",
-    ),
-)
-def audit_verify(
-    directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="The ledger; default: var/ledger.")
-    ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="The log's verifier key or its public key in base64, got on another way; "
-            "default: the one that lies beside each log.",
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Verify every leaf, tile, checkpoint and count of a ledger, from its files alone.
-
-    Exit code 1 at the first bad entry, which is named.
-    """
-    from broker.commands import operators
-
-    report = operators.audit(directory or _settings().ledger_dir, key)
-    if as_json:
-        _write(msgspec.to_builtins(report))
-    else:
-        for note in report.notes:
-            _say(note)
-        _say(report.summary_line())
-    raise typer.Exit(0 if report.ok else FAILED)
-
-
-@bench_app.command(
-    "flow", epilog=_examples("broker bench flow", "broker bench flow --events 5000 --json")
-)
-def bench_flow(
-    events: Annotated[int, typer.Option(min=1, help="How many events.")] = 1000,
-    as_json: Json = False,
-) -> None:
-    """Run signed events through the bare flow on one core: no Kafka, no disk.
-
-    Figures are of one run on one machine.
-    """
-    from broker.commands import operators
-
-    figures = operators.bench(_settings(), events)
-    if as_json:
-        _write(msgspec.to_builtins(figures))
-    else:
-        operators.show_figures(_out(), figures)
+    say(to_line(statement))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -376,7 +270,7 @@ def run(arguments: Sequence[str]) -> int:
         sentence = sentence_of(error)
         if sentence is None:
             raise
-        _complain(sentence)
+        complain(sentence)
         return FAILED
     return 0
 
@@ -384,21 +278,6 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> None:
     """Entry point of the command `broker`."""
     sys.exit(run(sys.argv[1:]))
-
-
-def _settings() -> Settings:
-    from pydantic import ValidationError
-
-    from broker.shell.settings import Settings
-
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = [
-            f"BROKER_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}"
-            for one in error.errors()
-        ]
-        raise CommandError(f"settings: {'; '.join(wrong)}") from None
 
 
 def _lines(
@@ -419,41 +298,6 @@ def _lines(
     reference = load_reference(used.codesets_dir, used.organisations_dir)
     areas = load_lsoa_map(lsoa_map or used.codesets_dir / "lsoa_to_authority.csv")
     return statements.read_police_uk(lines, reference, areas, publisher)
-
-
-def _time_of(stated: str | None) -> datetime.datetime | None:
-    if stated is None:
-        return None
-    try:
-        moment = datetime.datetime.fromisoformat(stated)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise typer.BadParameter(
-            f"{stated!r} is no time with a time zone: write it as 2026-11-20T09:00:00Z",
-            param_hint="--now",
-        )
-    return moment
-
-
-def _out() -> Console:
-    return Console()
-
-
-def _write(*rows: Any) -> None:
-    """Each value as one line of JSON on standard output."""
-    for row in rows:
-        sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
-    sys.stdout.flush()
-
-
-def _say(sentence: str) -> None:
-    sys.stdout.write(f"{sentence}\n")
-    sys.stdout.flush()
-
-
-def _complain(sentence: str) -> None:
-    sys.stderr.write(f"{PROGRAM}: {sentence}\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,125 @@
+"""The commands that come in groups: `broker schema`, `broker audit` and `broker bench`."""
+# ruff: noqa: PLC0415 -- each command loads only what it needs
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from broker.commands.words import (
+    FAILED,
+    MARKUP,
+    Json,
+    examples,
+    say,
+    settings_in_force,
+    terminal,
+    write,
+)
+
+schema_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=MARKUP,
+    help="The nouns: what every field means.",
+)
+audit_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=MARKUP,
+    help="For auditors: verify a ledger from its files.",
+)
+bench_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=MARKUP,
+    help="How fast it is on this machine.",
+)
+
+
+@schema_app.command("list", epilog=examples("broker schema list", "broker schema list --json"))
+def schema_list(as_json: Json = False) -> None:
+    """List the nouns with the fingerprints by which records name their schema."""
+    from broker.commands import schemas
+
+    if as_json:
+        write(*schemas.listed())
+    else:
+        schemas.show_list(terminal())
+
+
+@schema_app.command(
+    "show", epilog=examples("broker schema show ConcernEvent", "broker schema show alert --json")
+)
+def schema_show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A noun, such as ConcernEvent.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the Avro schema as its file holds it.")
+    ] = False,
+) -> None:
+    """Show a noun: its fields, their types and defaults, and what they mean."""
+    from broker.commands import schemas
+
+    found = schemas.schema_named(name)
+    if as_json:
+        say(schemas.as_json(found))
+    else:
+        schemas.show(terminal(), found)
+
+
+@audit_app.command(
+    "verify",
+    epilog=examples(
+        "broker audit verify",
+        "broker audit verify copy-of-ledger --key broker.vkey",
+        "broker audit verify --json",
+    ),
+)
+def audit_verify(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The ledger; default: var/ledger.")
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The log's verifier key or its public key in base64, got on another way; "
+            "default: the one that lies beside each log.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify every leaf, tile, checkpoint and count of a ledger, from its files alone.
+
+    Exit code 1 at the first bad entry, which is named.
+    """
+    from broker.commands import operators
+
+    report = operators.audit(directory or settings_in_force().ledger_dir, key)
+    if as_json:
+        write(msgspec.to_builtins(report))
+    else:
+        for note in report.notes:
+            say(note)
+        say(report.summary_line())
+    raise typer.Exit(0 if report.ok else FAILED)
+
+
+@bench_app.command(
+    "flow", epilog=examples("broker bench flow", "broker bench flow --events 5000 --json")
+)
+def bench_flow(
+    events: Annotated[int, typer.Option(min=1, help="How many events.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Run signed events through the bare flow on one core: no Kafka, no disk.
+
+    Figures are of one run on one machine.
+    """
+    from broker.commands import operators
+
+    figures = operators.bench(settings_in_force(), events)
+    if as_json:
+        write(msgspec.to_builtins(figures))
+    else:
+        operators.show_figures(terminal(), figures)
