@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from broker.client.opening import open_alert
 from broker.examples import example
 from broker.model.codec import decode
 from broker.model.envelope import seal_statement
@@ -205,6 +206,7 @@ def _count(record: Any, settings: Settings, found: Delivered) -> None:
     kind: type[Alert | Receipt] = Alert if record.topic.startswith("alerts") else Receipt
     plain = _opened(decode(record.value, kind), keys)
     if kind is Alert:
+        open_alert(record.value, keys)  # the recipient's own client would show it: its proof holds
         content = decode(plain, AlertContent)
         found.alerts[content.event_id, content.recipient] += 1
     else:
