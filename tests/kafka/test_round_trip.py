@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -35,16 +37,22 @@ async def about(event_id: str, alerts: Subscriber) -> OpenedAlert:
     raise AssertionError("a subscriber never ends of its own accord")
 
 
+def environment(broker: Broker) -> dict[str, str]:
+    """What an agency's shell must know."""
+    return {
+        "BROKER_KAFKA_BOOTSTRAP": broker.settings.kafka_bootstrap,
+        "BROKER_DATA_DIR": str(broker.settings.data_dir),
+        "COLUMNS": "100",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
 def command(broker: Broker, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """The real command, as an agency runs it."""
     return subprocess.run(
         [COMMAND, *arguments],
         input=given,
-        env={
-            "BROKER_KAFKA_BOOTSTRAP": broker.settings.kafka_bootstrap,
-            "BROKER_DATA_DIR": str(broker.settings.data_dir),
-            "COLUMNS": "100",
-        },
+        env=environment(broker),
         capture_output=True,
         text=True,
         timeout=100,
@@ -115,3 +123,47 @@ def test_the_commands_publish_and_subscribe(running: Broker) -> None:
     assert json.loads(as_json.stdout)["recipient"] == "E23000014:police"
     assert verified.returncode == 0, verified.stdout
     assert "ledger verified" in verified.stdout
+
+
+def test_ctrl_c_ends_a_subscription_without_a_word(running: Broker) -> None:
+    """It prints until it is told to stop; being told is no error."""
+    listening = subprocess.Popen(
+        [COMMAND, "subscribe", SANDWELL, "--from-start", "--json"],
+        env=environment(running),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert listening.stdout is not None
+    first = json.loads(listening.stdout.readline())
+    listening.send_signal(signal.SIGINT)
+    _, complaints = listening.communicate(timeout=20)
+
+    assert first["recipient"].startswith(SANDWELL)
+    assert (listening.returncode, complaints) == (0, "")
+
+
+def test_the_example_of_the_readme_runs(running: Broker) -> None:
+    """The lines that a newcomer copies publish an event and print the alert."""
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    block = re.sub(r'Publisher\.connect\("[^"]+"\)', f'Publisher.connect("{ADVOCATE}")', block)
+    line = to_line(fresh_example("concern", now()))
+    given = (
+        "from broker.model.codec import from_json\n"
+        "from broker.model.types import ConcernEvent\n"
+        f"event = from_json({line!r}, ConcernEvent)\n"
+    )
+    copied = subprocess.Popen(
+        [sys.executable, "-c", given + block],
+        env=environment(running),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert copied.stdout is not None
+    said = copied.stdout.readline()
+    copied.kill()
+    _, complaints = copied.communicate(timeout=20)
+
+    assert said.startswith(f"{SANDWELL}:"), complaints
