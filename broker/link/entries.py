@@ -19,7 +19,7 @@ RHO: dict[DependenceBasis, int] = {
     DependenceBasis.SHARED_BRIEFING: 500,
     DependenceBasis.NOT_KNOWN: 1000,
 }
-"""Discount per mille for a stated dependence; unknown is 1000 (domain, section 3, rule 4)."""
+"""Discount per mille for a stated dependence; unknown is 1000, which adds nothing."""
 
 
 def entry_of(part: PartInput) -> StateEntry:

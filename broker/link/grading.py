@@ -1,8 +1,8 @@
 """What of a grading may count: the assessment letter, and a doubt that somebody answers for.
 
 Source evaluation 1, 2 and no evaluation at all are the same here, so an officer's habitual 1 is
-worth no more than a mother's missing grade (domain, section 2). The grading itself is never changed:
-the event keeps it as received.
+worth no more than a mother's missing grade (docs/adr/0005-weight.md). The grading itself is
+never changed: the event keeps it as received.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Origin(msgspec.Struct):
         """The evidence that it may have in common with what it depends on.
 
         All of it unless it was seen or heard at first hand: two people of one household are two
-        witnesses only if each observed it (domain, section 3, rule 2).
+        witnesses only if each observed it.
         """
         rho = max(self.ties.values(), default=0) if self.at_first_hand else WHOLE
         return self.evidence * rho // WHOLE

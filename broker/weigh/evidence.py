@@ -19,8 +19,8 @@ def known_as(observation: Observation) -> str:
 
 
 def days_old(observation: Observation, as_of: datetime.datetime) -> int:
-    """Whole days since it was observed; what lies ahead counts as now."""
-    return max(0, (as_of - observation.observed_at).days)
+    """Whole days since it was observed; negative for a date that lies ahead, which counts as now."""
+    return (as_of - observation.observed_at).days
 
 
 def evidence_of(

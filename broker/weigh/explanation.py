@@ -23,7 +23,7 @@ SPECIFIC = {
 }
 SPECIFICITY_NOT_STATED = "How specific it is was not stated, so it counts as general."
 DOUBTED = "A record is doubted, with a written reason and a reviewer, and counts for less."
-ONE_ORIGIN = "It goes back to one first observation, however often it was passed on."
+ONE_ORIGIN = "It rests on one independent first observation, however often it was passed on."
 DISCOUNTED = "Some observations may not be independent of each other, so they count only in part."
 UNKNOWN = (
     "For some record it is not known who first observed it, so it adds nothing to what others say."

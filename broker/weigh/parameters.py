@@ -32,7 +32,7 @@ class WeightParameters(msgspec.Struct, frozen=True):
     doubted: int = 300
     """Share that counts of a record that is doubted with a written reason and a reviewer."""
     strong: int = 850
-    considerable: int = 650
+    considerable: int = 600
     some: int = 350
     """Least values of the bands; below `some` it is `slight`."""
 
