@@ -87,8 +87,8 @@ def observations(
     named = st.sampled_from(ORIGINS)
     return st.builds(
         Observation,
-        origin=origins or named,
-        origin_unknown=unknown or st.booleans(),
+        origin=named if origins is None else origins,
+        origin_unknown=st.booleans() if unknown is None else unknown,
         directness=st.sampled_from(KNOWN),
         specificity=st.sampled_from(SPECIFIC),
         letter=st.sampled_from([None, *"ABCDE"]),
