@@ -52,11 +52,11 @@ def join(older: tuple[StateEntry, ...], moved: tuple[StateEntry, ...]) -> tuple[
 
 def one_each(entries: Iterable[StateEntry]) -> Iterable[StateEntry]:
     """One entry for each event, whatever the sequence and however often each is there."""
-    kept: dict[str, StateEntry] = {}
+    kept: dict[tuple[str, str], StateEntry] = {}
     for entry in entries:
-        known = kept.setdefault(entry.event_id, entry)
+        known = kept.setdefault(entry.statement, entry)
         if known is not entry and known != entry:
-            kept[entry.event_id] = _merged(known, entry)
+            kept[entry.statement] = _merged(known, entry)
     return kept.values()
 
 
@@ -65,8 +65,8 @@ def _merged(one: StateEntry, other: StateEntry) -> StateEntry:
     return msgspec.structs.replace(first, retracted=one.retracted or other.retracted)
 
 
-def _place(entry: StateEntry) -> tuple[int, str]:
-    return entry.order, entry.event_id
+def _place(entry: StateEntry) -> tuple[int, str, str]:
+    return entry.order, *entry.statement
 
 
 def _ids(event: ConcernEvent) -> tuple[str, ...]:

@@ -57,10 +57,10 @@ def link(part: PartInput, past: Sequence[StateEntry]) -> Linked:
 
 def _before(own: StateEntry, past: Sequence[StateEntry]) -> list[StateEntry]:
     """What counts as past, one entry for each event, by time of observation."""
-    order, event_id = own.order, own.event_id
-    below = (entry for entry in past if entry.order < order and entry.event_id != event_id)
+    order, statement = own.order, own.statement
+    below = (entry for entry in past if entry.order < order and entry.statement != statement)
     standing = [entry for entry in one_each(below) if not entry.retracted]
-    standing.sort(key=lambda entry: (entry.observation.observed_at, entry.event_id))
+    standing.sort(key=lambda entry: (entry.observation.observed_at, *entry.statement))
     return standing
 
 

@@ -48,7 +48,7 @@ class PartInput(msgspec.Struct, frozen=True):
     """The event's Avro bytes as they were sealed, so that nobody encodes them again."""
 
 
-class Observation(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True, array_like=True):
     """What one record contributes to a claim. It has no provenance and no publisher by design.
 
     `origin` is the origin's component (records that go back to one first observation share it).
@@ -113,7 +113,7 @@ class Linked(msgspec.Struct, frozen=True):
     flags: tuple[str, ...] = ()
 
 
-class StateEntry(msgspec.Struct, frozen=True):
+class StateEntry(msgspec.Struct, frozen=True, array_like=True):
     """What one part leaves behind for later ones with the same key. No content, no names.
 
     `order` is the position of the part that made it: facts for a part are the entries below its own.
@@ -131,6 +131,11 @@ class StateEntry(msgspec.Struct, frozen=True):
     observation: Observation
     """As seen alone; `origin` is recomputed when it is read back."""
     retracted: bool = False
+
+    @property
+    def statement(self) -> tuple[str, str]:
+        """Whose statement it is: an event id is its publisher's own, so both together are one."""
+        return self.publisher, self.event_id
     """Taken back, or itself a retraction: it never counts."""
 
 

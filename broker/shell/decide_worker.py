@@ -89,7 +89,7 @@ def work_on(part: Part, order: int, state: LinkState, policy: Policy, keys: Brok
         result = undecided(given, past)
     entry = entry_of(given)
     known = state.past(part.part_key)
-    if all(one.event_id != entry.event_id for one in known):
+    if all(one.statement != entry.statement for one in known):
         state.keep(part.part_key, (*known, entry))
     return Work(part, result=result, past=past)
 

@@ -242,8 +242,8 @@ def test_taking_over_state_again_or_in_another_sequence_changes_nothing(
 
     assert join(joined, other) == join(other, one) == joined
     assert join(join(one, other), third) == join(one, join(other, third))
-    assert len({entry.event_id for entry in joined}) == len(joined)
-    assert {entry.event_id for entry in joined} == {entry.event_id for entry in (*one, *other)}
+    assert len({entry.statement for entry in joined}) == len(joined)
+    assert {entry.statement for entry in joined} == {entry.statement for entry in (*one, *other)}
 
 
 @given(histories(), st.integers(1, 50))
