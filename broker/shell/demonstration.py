@@ -73,6 +73,7 @@ class Demonstration:
                 await asyncio.sleep(0.5)
                 return self._verdict(finished=finished)
             self._out.print(self._state(finished=finished))
+            self._out.print(self._next_steps(), highlight=False)
             await listening
             return 0
         finally:
@@ -180,6 +181,23 @@ class Demonstration:
         self._out.print(line, soft_wrap=True, highlight=False, style=None if holds else "red")
         sound = finished and holds and not (missing or unexpected or self._refused)
         return 0 if sound else 1
+
+    def _next_steps(self) -> str:
+        """What a newcomer can do while it runs."""
+        settings = self._settings
+        neighbour = self._scenarios[0].told[1][1].partition(":")[0]
+        name = self._names[neighbour]
+        lines = [
+            "\nStill running; Ctrl-C stops it. In a second terminal:",
+            f"  export BROKER_KAFKA_BOOTSTRAP={settings.kafka_bootstrap}",
+            f"  .venv/bin/broker subscribe {neighbour}        # {name} listens",
+            "and in a third, with the same export:",
+            "  .venv/bin/broker example concern --fresh > warning.jsonl",
+            f"  .venv/bin/broker publish warning.jsonl      # and watch it arrive at {name}",
+        ]
+        if settings.data_dir != Path("var"):
+            lines.insert(2, f"  export BROKER_DATA_DIR={settings.data_dir}")
+        return "\n".join(lines)
 
     def _state(self, *, finished: bool) -> str:
         """A few lines on what happened."""
