@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.auditor import Report, verify_ledger
-from broker.ledger import Delivery, RecordSet
+from broker.ledger import Delivery, RecordSet, ShardStore
 from broker.model.canonical import canonical_json
 from broker.model.types import DecisionSet
 from broker.shell.ledger_worker import record_set
 from tests.auditor.ledgers import (
+    KEY,
     accepted,
     action,
     changed,
@@ -282,6 +283,38 @@ def test_all_logs_have_one_key_and_one_name(tmp_path: Path) -> None:
     assert "s1/log.vkey: another public key than that of s0" in str(
         verify_ledger(tmp_path / "a").first_bad
     )
+    write_shard(tmp_path / "b/s0", [record_set(rejected(1))])
+    other = ShardStore.open(tmp_path / "b/s1", "other/s1", KEY)
+    other.publish_tiles()
+    other.close()
+    assert "the shards are of different ledgers: other, test" in str(
+        verify_ledger(tmp_path / "b").first_bad
+    )
+
+
+def test_one_sent_leaf_answers_for_one_decision(tmp_path: Path) -> None:
+    """Two decisions that commit to the same leaf: one of the two was never sent."""
+
+    def forge(sets: list[RecordSet]) -> Sequence[RecordSet]:
+        sent = json.loads(sets[1].leaves[0])
+        copied = {"organisation": sent["organisation"], "recipient_leaf": sent["recipient_leaf"]}
+        return with_leaf(1, 3, **copied)(sets)
+
+    report = report_of(tmp_path, EVENT, forge)
+
+    assert "leaf 4: commits to the same leaf as log s0, leaf 1" in str(report.first_bad)
+
+
+def test_one_round_of_a_part_is_decided_once(tmp_path: Path) -> None:
+    """The same part and round in a set of another id: decided twice, and perhaps otherwise."""
+
+    def forge(sets: list[RecordSet]) -> Sequence[RecordSet]:
+        again = [canonical_json({**json.loads(one), "set_id": HASH}) for one in sets[1].leaves]
+        return [*sets, RecordSet(HASH, tuple(again), (), ())]
+
+    report = report_of(tmp_path, [accepted(0), decided(0, candidates=1, first=1)], forge)
+
+    assert "was closed before (log s0, leaf 2)" in str(report.first_bad)
 
 
 @settings(max_examples=15, deadline=None)

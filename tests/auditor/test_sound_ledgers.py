@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import shutil
+import threading
 import time
 from functools import partial
 from hashlib import sha256
@@ -107,9 +108,9 @@ def test_a_copy_of_a_running_store_is_read_as_far_as_it_goes(
     assert report.ok, report.first_bad
     assert any("store.db" in note and said in note for note in report.notes) if said else True
     assert sum("store.db" in note for note in report.notes) == (1 if said else 0)
-    assert {k: v for k, v in every_file(copy).items() if k.suffix != ".db-shm"} == {
-        k: v for k, v in before.items() if k.suffix != ".db-shm"
-    }
+    after = every_file(copy)
+    assert set(after) == set(before)
+    assert all(after[one] == before[one] for one in before if one.suffix != ".db-shm")
 
 
 def running_store(folder: Path) -> ShardStore:
@@ -172,6 +173,34 @@ def test_a_growing_ledger_is_never_called_bad(tmp_path: Path) -> None:
     assert len(reports) > 3
     assert all(one.ok for one in reports), [one.first_bad for one in reports if not one.ok]
     assert reports[0].entries < verify_ledger(tmp_path).entries == 120 * 7
+
+
+def test_what_the_next_moment_brings_is_waited_for(tmp_path: Path) -> None:
+    """Accepted on one shard, decided on the other a moment later: read again, not called bad."""
+    accepting, deciding = (
+        ShardStore.open(tmp_path / one, f"test/{one}", KEY) for one in ("s0", "s1")
+    )
+    deciding.publish_tiles()
+    accepting.commit(
+        [record_set(accepted(0))], epoch=accepting.take_epoch(), next_offset=1, render=render
+    )
+    accepting.publish_tiles()
+    deciding.close()
+
+    def decides() -> None:
+        store = ShardStore.open(tmp_path / "s1", "test/s1", KEY)
+        time.sleep(0.1)
+        epoch = store.take_epoch()
+        store.commit([record_set(decided(0))], epoch=epoch, next_offset=1, render=render)
+        store.publish_tiles()
+
+    thread = threading.Thread(target=decides)
+    thread.start()
+    report = verify_ledger(tmp_path)
+    thread.join()
+    accepting.close()
+
+    assert report.ok, report.first_bad
 
 
 def test_one_key_file_is_enough_for_every_log(sound: Path, tmp_path: Path) -> None:

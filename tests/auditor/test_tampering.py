@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.auditor import verify_ledger
-from broker.ledger import sign_checkpoint
-from tests.auditor.ledgers import KEY, story, write_ledger
+from broker.ledger import RecordSet, sign_checkpoint
+from tests.auditor.ledgers import KEY, action, story, write_ledger, write_shard
 from tests.ledger.test_tree import flipped
 
 OWN = "s0/recipients/E08000031"
@@ -172,6 +172,13 @@ def signed_size(size: int) -> Change:
     return change
 
 
+def signed_root(ledger: Path) -> None:
+    """The log's own key signs another root for the size that it has."""
+    path = ledger / "s0/checkpoint"
+    size = int(path.read_text().split("\n")[1])
+    path.write_text(sign_checkpoint("test/s0", size, bytes(32), KEY))
+
+
 def rolled_back(ledger: Path) -> None:
     """An organisation's log is replaced by an empty one, properly signed."""
     shutil.rmtree(ledger / OWN / "tile")
@@ -215,6 +222,7 @@ def rolled_back(ledger: Path) -> None:
         (unused_bits, "s0/checkpoint: the root is base64 that no encoder writes"),
         (signed_size(1), "s0/tile/0/000.p/1 is missing: the checkpoint states 1 "),
         (signed_size(10**17), "is missing: the checkpoint states 100000000000000000 entries"),
+        (signed_root, "s0/checkpoint: its root is not that of the"),
         (rolled_back, "commits to a leaf that is not in the log s0/recipients/E08000031"),
     ],
 )
@@ -288,6 +296,27 @@ def test_sealed_facts_and_rows_are_those_that_a_leaf_commits_to(ledger: Path, na
         assert "s1/store.db" in fault
         assert f"the sealed {name} of set" in fault
         assert "log s1, leaf" in fault
+
+
+def test_the_words_of_a_human_act_are_those_that_its_leaf_commits_to(tmp_path: Path) -> None:
+    """An act has sealed rows as a decision has."""
+    ledger = write_ledger(tmp_path, [action(1)])
+    with closing(sqlite3.connect(ledger / "s0/store.db", isolation_level=None)) as database:
+        database.execute("UPDATE sidecar SET content = x'00'")
+
+    assert "the sealed rows of set" in fault_of(ledger)
+
+
+@pytest.mark.parametrize("name", ["tile/1/000", "tile/1/001.p/1", "tile/2/000.p/1", "tile/0/200"])
+def test_a_changed_tile_of_a_large_log_is_named(tmp_path: Path, name: str) -> None:
+    """Full and partial tiles above 65,536 entries. What the file is comes before what leaves mean."""
+    sets = [RecordSet(f"set-{one}", (b"{}",) * 1000, (), ()) for one in range(66)]
+    write_shard(tmp_path / "s0", sets, batch=66)
+    assert "log s0, leaf 0: is no leaf that this auditor knows" in fault_of(tmp_path)
+    path = tmp_path / "s0" / name
+    path.write_bytes(flipped(path.read_bytes(), 77))
+
+    assert f"s0/{name}: hash 0 is not that of" in fault_of(tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"", b"not a database", b"SQLite format 3\x00" + bytes(5000)])

@@ -27,6 +27,7 @@ ORIGIN = "test/s0/E08000031"
 VERIFIER = verifier_key(ORIGIN, KEY.public_key())
 NOTE = sign_checkpoint(ORIGIN, 7, bytes(range(32)), KEY)
 BODY, _, SIGNATURE = NOTE.partition("\n\n")
+DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 names = st.from_regex(r"[A-Za-z0-9/._-]{1,40}", fullmatch=True)
 
 
@@ -57,6 +58,21 @@ def test_no_bit_of_a_checkpoint_can_be_changed(bit: int) -> None:
     bent = flipped(NOTE.encode(), bit)
     with pytest.raises((NoteError, UnicodeDecodeError)):
         open_checkpoint(bent.decode(), VERIFIER)
+
+
+@pytest.mark.parametrize("line", [2, 4])
+def test_base64_is_written_in_one_way(line: int) -> None:
+    """The bits that root and signature leave unused are none: setting one is another text."""
+    lines = NOTE.split("\n")
+    last = DIGITS.index(lines[line][-2])
+    for unused in (1, 2, 3):
+        bent = [*lines]
+        bent[line] = f"{lines[line][:-2]}{DIGITS[last | unused]}="
+        assert base64.b64decode(bent[line].split(" ")[-1]) == base64.b64decode(
+            lines[line].split(" ")[-1]
+        )
+        with pytest.raises(NoteError, match="base64 that no encoder writes"):
+            open_checkpoint("\n".join(bent), VERIFIER)
 
 
 @given(st.integers(0, 8 * len(VERIFIER.encode()) - 1))

@@ -13,7 +13,7 @@ from tlog_scales import backend
 from tlog_scales.reader import TilesReader
 from tlog_scales.tiles import leaf_hash
 
-from broker.ledger import LedgerError, consistency_holds, read_entries, root_of
+from broker.ledger import LedgerError, consistency_holds, encode_bundle, read_entries, root_of
 from tests.ledger.shards import a_set, open_store, record
 from tests.ledger.test_tree import grown
 
@@ -136,6 +136,8 @@ def test_a_reader_that_is_overtaken_gets_what_is_whole(shard: Path, tmp_path: Pa
     assert read_entries(copy, 0) == read_entries(shard, 0)[:512]
 
     (copy / "tile/entries/002.p/189").rename(copy / "tile/entries/002")
+    with (copy / "tile/entries/002").open("ab") as file:
+        file.write(encode_bundle([b"not yet stated"] * 68))
     assert read_entries(copy, 0) == read_entries(shard, 0)
 
 

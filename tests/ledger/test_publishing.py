@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tlog_scales import backend
+from tlog_scales.reader import TilesReader
 
 from broker.ledger import (
     Delivery,
@@ -18,6 +20,7 @@ from broker.ledger import (
     Message,
     Proof,
     checkpoint_size,
+    leaf_hash,
     publishing,
     read_entries,
 )
@@ -201,6 +204,26 @@ def publish_and_die(folder: Path, at: int) -> None:
     store.publish_tiles()
 
 
+def test_a_file_gets_to_its_place_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Nothing that a reader may look at is ever opened for writing: it is renamed into its place."""
+
+    def work() -> None:
+        store = open_store(tmp_path)
+        record(store, many(0, 60))
+        opened: list[str] = []
+
+        def hook(event: str, arguments: tuple) -> None:
+            if event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR):
+                opened.append(Path(arguments[0]).name)
+
+        sys.addaudithook(hook)
+        store.publish_tiles()
+        assert opened
+        assert set(opened) == {publishing.TEMPORARY}
+
+    assert in_child(work) == 0
+
+
 def test_a_disk_that_refuses_leaves_the_state_as_it_was(tmp_path: Path) -> None:
     """A write that fails in the middle of a batch: an error in words, nothing kept, then all is well."""
 
@@ -267,3 +290,38 @@ def test_files_of_an_older_copy_are_made_anew_at_the_next_start(tmp_path: Path) 
     open_store(tmp_path / "s0").publish_tiles()
 
     assert files_of(tmp_path / "s0") == published(tmp_path / "s0")
+
+
+def test_a_checkpoint_that_this_store_never_signed_is_replaced(tmp_path: Path) -> None:
+    """Same size, other words: the files beside the database are not its own, and are made anew."""
+    store = open_store(tmp_path)
+    record(store, many(0, 60))
+    store.publish_tiles()
+    before = files_of(tmp_path)
+    note = before["recipients/A/checkpoint"]
+    (tmp_path / "recipients/A/checkpoint").write_bytes(note[:-5] + b"AAA=\n")
+    (tmp_path / "recipients/A/tile/0/000.p/60").write_bytes(b"forked")
+    open_store(tmp_path).publish_tiles()
+
+    assert files_of(tmp_path) == before
+
+
+def test_a_log_grows_into_a_third_level_of_tiles(tmp_path: Path) -> None:
+    """Beyond 65,536 entries there is a full tile of level 1 and one of level 2; nothing is rebuilt."""
+    shard = tmp_path / "s0"
+    store = open_store(shard)
+    for start in range(0, 66, 6):
+        sets = [a_set(number, 1000, ()) for number in range(start, start + 6)]
+        record(store, sets)
+        store.publish_tiles()
+    store.close()
+    names = set(files_of(shard))
+
+    assert {"tile/1/000", "tile/1/001.p/1", "tile/2/000.p/1", "tile/0/257.p/208"} <= names
+    assert files_of(shard) == published(shard)
+    reader = TilesReader(backend.make_backend(f"file://{shard}"))
+    checkpoint = reader.get_checkpoint()
+    for index in (0, 255, 256, 65_535, 65_536, 65_999):
+        reader.get_inclusion_proof(index, checkpoint.size).check(
+            leaf_hash(reader.get_entry(index)), checkpoint.root_hash
+        )
