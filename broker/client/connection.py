@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ from broker.shell.settings import Settings
 
 MAX_FETCH_BYTES = 12_582_912
 """The largest record that the topics take (deploy/topics.yaml)."""
+FETCH_WAIT_MS = 100
+"""How long Kafka waits for records before it says that there are none."""
 POLL_MS = 300
 QUIET_POLLS = 5
 """So many empty polls in a row end a read although its end was not reached."""
@@ -36,6 +38,7 @@ async def consumer_of(settings: Settings, group: str | None = None) -> AsyncIter
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=MAX_FETCH_BYTES,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     try:
         await _start(consumer, settings)
@@ -70,8 +73,18 @@ async def partition_of(consumer: Any, topic: str, settings: Settings) -> TopicPa
     return TopicPartition(topic, 0)
 
 
-async def read_to_end(consumer: Any, partitions: Sequence[TopicPartition]) -> list[Any]:
-    """Committed records from where the consumer stands to the end as of now, in no promised order."""
+def assign(consumer: Any, *partitions: TopicPartition) -> None:
+    """Makes the consumer's partitions these, at rest until `read_to_end`."""
+    consumer.assign(list(partitions))
+    consumer.pause(*partitions)
+
+
+async def read_to_end(consumer: Any, *partitions: TopicPartition) -> list[Any]:
+    """Committed records from where the consumer stands to the end as of now, in no promised order.
+
+    The partitions come from `assign` and are at rest again afterwards: while a consumer waits for
+    records, Kafka answers nothing else on its connection, and asking for the end would wait too.
+    """
     ends = await consumer.end_offsets(list(partitions))
     found: list[Any] = []
     quiet = 0
@@ -79,7 +92,9 @@ async def read_to_end(consumer: Any, partitions: Sequence[TopicPartition]) -> li
         behind = [one for one in partitions if await consumer.position(one) < ends[one]]
         if not behind:
             break
+        consumer.resume(*behind)
         batch = await consumer.getmany(*behind, timeout_ms=POLL_MS)
+        consumer.pause(*behind)
         quiet = 0 if batch else quiet + 1
         found.extend(record for records in batch.values() for record in records)
     return found

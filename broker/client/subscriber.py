@@ -15,7 +15,7 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from broker.client.connection import address_of, consumer_of, partition_of, read_to_end
+from broker.client.connection import address_of, assign, consumer_of, partition_of, read_to_end
 from broker.client.opening import (
     OpenedAlert,
     RefusedAlertError,
@@ -93,7 +93,7 @@ class Subscriber:
         async with consumer_of(used, group) as alerts, consumer_of(used) as withdrawals:
             alerts_at = await partition_of(alerts, f"alerts.v1.{organisation}", used)
             withdrawn_at = await partition_of(withdrawals, f"withdrawn.v1.{organisation}", used)
-            withdrawals.assign([withdrawn_at])
+            assign(withdrawals, withdrawn_at)
             found = cls(keys, used, alerts, (withdrawals, withdrawn_at), on_refusal)
             await found._read_withdrawals()
             found._commits = group is not None
@@ -137,15 +137,15 @@ class Subscriber:
                 await partition_of(consumer, f"{kind}.v1.{organisation}", self._settings)
                 for kind in ("alerts", "receipts", "withdrawn")
             ]
-            consumer.assign(partitions)
+            assign(consumer, *partitions)
             await consumer.seek_to_beginning(*partitions)
-            self._remember_all(await read_to_end(consumer, partitions), logs)
+            self._remember_all(await read_to_end(consumer, *partitions), logs)
             sizes = logs.sizes()
             for _ in range(LOOKS - 1):
                 if not logs.missing(sizes):
                     break
                 await asyncio.sleep(LOOK_AGAIN_S)
-                self._remember_all(await read_to_end(consumer, partitions), logs)
+                self._remember_all(await read_to_end(consumer, *partitions), logs)
         return logs.missing(sizes)
 
     def _remember_all(self, records: list[Any], logs: OwnLogs) -> None:
@@ -194,7 +194,7 @@ class Subscriber:
 
     async def _read_withdrawals(self) -> None:
         """Everything on the withdrawn topic up to its end as of now."""
-        for record in await read_to_end(self._withdrawals, [self._withdrawn_at]):
+        for record in await read_to_end(self._withdrawals, self._withdrawn_at):
             if record.value is None:
                 continue
             try:
