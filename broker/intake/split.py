@@ -33,7 +33,9 @@ def part_keys(event: ConcernEvent) -> tuple[PartKey, ...]:
             for index, subject in enumerate(event.subjects)
         )
     if event.place is not None:
-        return (PartKey(kind=PartKind.PLACE, subject_index=None, key=_place_key(event.place)),)
+        return (
+            PartKey(kind=PartKind.PLACE, subject_index=None, key=_place_key(event, event.place)),
+        )
     if event.group is not None:
         key = digest_text("group", event.publisher, event.group.group_ref)[:ID_HEX]
         return (PartKey(kind=PartKind.GROUP, subject_index=None, key=key),)
@@ -45,7 +47,17 @@ def part_id(publisher: str, event_id: str, version: int, key: str) -> str:
     return digest_text("part", publisher, event_id, str(version), key)[:ID_HEX]
 
 
-def _place_key(place: Place) -> str:
-    """Coarse on purpose: an area is the same place to two agencies that word it differently."""
-    area = place.lsoa or place.msoa or place.la_gss or "unknown"
-    return digest_text("place", area, place.kind.value)[:ID_HEX]
+def _place_key(event: ConcernEvent, place: Place) -> str:
+    """What is one place: its small area and kind, or what it is called within its authority.
+
+    Small areas are coarse on purpose, so that two agencies that word a place differently mean the
+    same one. A whole authority, or nowhere known, is no place: such a part stands alone, since two
+    incidents somewhere in a county say nothing about each other.
+    """
+    small = place.lsoa or place.msoa
+    if small is not None:
+        return digest_text("place", small, place.kind.value)[:ID_HEX]
+    name = " ".join((place.description or "").casefold().split())
+    if place.la_gss is not None and name:
+        return digest_text("place", place.la_gss, place.kind.value, name)[:ID_HEX]
+    return digest_text("place", "of", event.publisher, event.event_id)[:ID_HEX]
