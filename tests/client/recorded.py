@@ -69,9 +69,13 @@ class Sending:
         """The set that tells one organisation; its content, or other content than it should be."""
         addressee = addressee or self.addressee
         organisation = addressee.split(":", maxsplit=1)[0]
-        delivery = sealed_delivery(
-            self.keys.sealer, Channel.ALERT, organisation, set_id, addressee, b""
-        )
+        return self.sealed_set(set_id, organisation, addressee, Channel.ALERT, **changes)
+
+    def sealed_set(
+        self, set_id: str, organisation: str, addressee: str, channel: Channel, **changes: object
+    ) -> DecisionSet:
+        """A set whose one delivery may be for another addressee or channel than it should be."""
+        delivery = sealed_delivery(self.keys.sealer, channel, organisation, set_id, addressee, b"")
         content = msgspec.structs.replace(
             AlertContent(
                 alert_id=delivery.message_id,
@@ -95,13 +99,13 @@ class Sending:
             **changes,
         )
         sealed = sealed_delivery(
-            self.keys.sealer, Channel.ALERT, organisation, set_id, addressee, encode(content)
+            self.keys.sealer, channel, organisation, set_id, addressee, encode(content)
         )
         return DecisionSet(
             set_id=set_id,
             kind=SetKind.DECISION,
             leaves=(leaf("closing", set_id),),
-            deliveries=(sealed,),
+            deliveries=(msgspec.structs.replace(sealed, channel=Channel.ALERT),),
         )
 
     def receipt(self, set_id: str = "set-r") -> bytes:

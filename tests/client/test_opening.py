@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from broker.client import RefusedAlertError, open_alert, open_receipt
 from broker.client.opening import open_withdrawal
 from broker.model.codec import decode, encode
-from broker.model.types import Alert, LogProof, Receipt, Withdrawal
+from broker.model.types import Alert, Channel, LogProof, Receipt, Withdrawal
 from tests.client.recorded import ADDRESSEE, NOW, OTHER, RECIPIENT, WORDS, Sending
 
 OPENERS: dict[str, Callable[..., Any]] = {"alert": open_alert, "receipt": open_receipt}
@@ -189,6 +189,35 @@ def test_content_for_another_addressee_or_of_another_alert_is_refused(sending: S
 
     assert refusal(wrong_role, sending).check == "content"
     assert refusal(wrong_id, sending).check == "content"
+
+
+def test_what_was_recorded_for_somebody_else_is_refused_even_in_our_own_log(
+    sending: Sending,
+) -> None:
+    """A broker that files an alert to another organisation in our log has made a mistake."""
+    value = sending.deliver(
+        sending.sealed_set("misfiled", RECIPIENT, f"{OTHER}:csc", Channel.ALERT)
+    )[0][1]
+
+    assert refusal(value, sending).check == "leaf"
+
+
+def test_what_was_recorded_in_somebody_elses_log_is_refused(sending: Sending) -> None:
+    """The ledger signed that log too, but we cannot see what else is in it."""
+    ours = sending.alert_set("elsewhere")
+    elsewhere = tuple(msgspec.structs.replace(one, recipient=OTHER) for one in ours.deliveries)
+    sent = sending.deliver(msgspec.structs.replace(ours, deliveries=elsewhere))[0][1]
+
+    assert refusal(altered(sent, Alert, recipient=RECIPIENT), sending).check == "checkpoint"
+
+
+def test_a_leaf_of_another_channel_does_not_prove_an_alert(sending: Sending) -> None:
+    """What was recorded as a receipt was not recorded as an alert."""
+    value = sending.deliver(
+        sending.sealed_set("as-receipt", RECIPIENT, ADDRESSEE, Channel.RECEIPT)
+    )[0][1]
+
+    assert refusal(value, sending).check == "leaf"
 
 
 def test_a_receipt_is_no_alert_and_an_alert_no_receipt(
