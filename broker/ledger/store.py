@@ -255,7 +255,7 @@ class ShardStore:
 
 
 def folder_of(organisation: str) -> str:
-    """Name of an organisation's folder: its code, with whatever is no letter, digit, - or _ escaped.
+    """Name of an organisation's folder: its code, escaped but for letters, digits, `-`, `_`, `~`.
 
     So that no code, whatever it is, can lead out of the ledger or stop a shard.
     """
