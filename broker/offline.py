@@ -17,6 +17,7 @@ from broker.flow import (
     decide_part,
     part_input,
     record_part,
+    undecided,
 )
 from broker.intake import AliasEntry, SeenEntry, older_of
 from broker.link import entry_of, join
@@ -117,7 +118,10 @@ class OfflineFlow:
         past = self._entries.get(part.part_key, ())
         given = part_input(part, self._order, self._reception.parts_key)
         sealer = self._reception.sealer
-        result = decide_part(given, past, self._policy, sealer.pairwise)
+        try:
+            result = decide_part(given, past, self._policy, sealer.pairwise)
+        except Exception:  # noqa: BLE001 -- as in the decide process: an error is a refusal on record
+            result = undecided(given, past)
         self._entries[part.part_key] = (*past, entry_of(given))
         key = self._subject_key(part.part_key)
         return result, record_part(result, past, self._policy, sealer, key)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from broker.reference import load_connected, load_reference
-
 from broker.model.sealer import Sealer
 from broker.model.sealing import DataKey
 from broker.model.types import ConcernEvent
 from broker.model.values import Outcome, SourcePosition
 from broker.offline import OfflineFlow
 from broker.reception import Reception
+from broker.reference import load_connected, load_reference
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
 
@@ -19,7 +18,7 @@ SECRET = bytes(32)
 
 
 @cache
-def _policy():  # type: ignore[no-untyped-def]
+def _policy():
     return load_policy(Settings())
 
 

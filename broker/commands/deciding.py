@@ -23,7 +23,7 @@ from broker.flow import DecidedPart, Policy
 from broker.model.sealer import Sealer
 from broker.model.sealing import DataKey
 from broker.model.types import Action, DecisionSet
-from broker.model.values import Outcome, Rejection, SourcePosition, Weight
+from broker.model.values import Outcome, PartInput, Rejection, SourcePosition, Weight
 from broker.offline import OfflineFlow
 from broker.offline import Outcome as FlowOutcome
 from broker.reception import Reception
@@ -172,7 +172,7 @@ def _part_rows(line: StatementLine, part: DecidedPart, policy: Policy) -> Iterat
         "line": line.number,
         "closing": True,
         "event_id": given.event.event_id,
-        "part": given.part_id,
+        "part": _part_name(given),
         "candidates": len(outcomes),
         "permit": outcomes.count(Outcome.PERMIT),
         "deny": outcomes.count(Outcome.DENY),
@@ -189,7 +189,7 @@ def _candidate_row(part: DecidedPart, one: Decided, policy: Policy) -> Row:
     candidate = decision.candidate
     return {
         "event_id": given.event.event_id,
-        "part": given.part_id,
+        "part": _part_name(given),
         "recipient": candidate.recipient,
         "organisation": candidate.organisation,
         "name": policy.reference.organisations[candidate.organisation].name,
@@ -203,6 +203,11 @@ def _candidate_row(part: DecidedPart, one: Decided, policy: Policy) -> Row:
         "obligations": list(decision.obligations),
         "weight": _weight_row(part.weight),
     }
+
+
+def _part_name(part: PartInput) -> str:
+    """What the event itself calls the part: the same each time, and nobody's identifier."""
+    return part.subject.subject_ref if part.subject is not None else part.kind.value
 
 
 def _weight_row(weight: Weight) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -50,7 +50,7 @@ def show_alert(out: Console, alert: OpenedAlert) -> None:
     fields = [*(one for one in FIRST_FIELDS if one in alert.released)]
     fields += [one for one in alert.released if one not in FIRST_FIELDS]
     for field in fields:
-        table.add_row(_words(field), _value(alert.released[field]))
+        table.add_row(_words(field), Text(_in_words(field, alert.released[field])))
     if not fields:
         table.add_row("what", "only that a concern is held; ask its duty desk")
     table.add_row("why us", ", ".join(_words(one) for one in content.capacity))
@@ -85,7 +85,7 @@ def _show_part(out: Console, decided: DecidedLine, rows: Sequence[Row], closing:
     """Every candidate with a nexus, each with what it gets and what not; the others counted."""
     line = decided.line
     heading = f"line {line.number} · {line.publisher} · event {closing['event_id']}"
-    out.print(Text(f"{heading} · part {closing['part'][:8]}", style="bold"))
+    out.print(Text(f"{heading} · {closing['part']}", style="bold"))
     named = [row for row in rows if NO_NEXUS not in row["reasons"]]
     for row in named:
         outcome = " ".join(one for one in (row["outcome"], row["mode"]) if one)
@@ -134,9 +134,45 @@ def _show_meanings(out: Console, rows: Sequence[Row], meanings: Mapping[str, Rea
     out.print()
 
 
-def _value(value: Any) -> Text:
-    """A released value in words: nested ones one below the other."""
-    return Text(_plain(value))
+def _in_words(field: str, value: Any) -> str:
+    """A released value as a person would say it."""
+    say = SAID_SO.get(field)
+    return _plain(value) if say is None or not isinstance(value, Mapping) else say(value)
+
+
+def _window(when: Mapping[str, Any]) -> str:
+    if "date" in when:
+        return f"{datetime.date.fromisoformat(when['date']):%A %d %B %Y}"
+    start = datetime.datetime.fromisoformat(when["start"])
+    if not when.get("end"):
+        return _moment(start)
+    end = datetime.datetime.fromisoformat(when["end"])
+    if end.date() == start.date():
+        return f"{start:%A %d %B %Y, %H:%M} to {end:%H:%M} UTC"
+    return f"{_moment(start)} to {_moment(end)}"
+
+
+def _where(place: Mapping[str, Any]) -> str:
+    stated = [place.get("description"), place.get("lsoa"), place.get("la_gss")]
+    known = f"{_words(place['kind'])}, known as {_words(place['precision'])}"
+    return f"{', '.join(one for one in stated if one)} ({known})".strip()
+
+
+def _told_safely(answers: Mapping[str, Any]) -> str:
+    said = [
+        f"{who}: {_words(answers.get(name, 'not_known'))}"
+        for name, who in (("child", "child"), ("parents_or_carers", "parents or carers"))
+    ]
+    return "; ".join([*said, *([answers["reason"]] if answers.get("reason") else [])])
+
+
+SAID_SO: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "when": _window,
+    "place": _where,
+    "safe_to_tell": _told_safely,
+    "corroboration": lambda value: str(value["in_words"]),
+}
+"""Fields that have words of their own; every other one is shown part by part."""
 
 
 def _plain(value: Any) -> str:

@@ -140,7 +140,7 @@ def from_json(data: bytes | str, kind: type[ValueT]) -> ValueT:
     """The value of `kind` in one JSON text; raises CodecError `not_valid` naming the field."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CodecError("not_valid", f"the {kind.__name__} is not valid JSON: {error}") from None
 
 

@@ -131,12 +131,12 @@ class StateEntry(msgspec.Struct, frozen=True, array_like=True):
     observation: Observation
     """As seen alone; `origin` is recomputed when it is read back."""
     retracted: bool = False
+    """Taken back, or itself a retraction: it never counts."""
 
     @property
     def statement(self) -> tuple[str, str]:
         """Whose statement it is: an event id is its publisher's own, so both together are one."""
         return self.publisher, self.event_id
-    """Taken back, or itself a retraction: it never counts."""
 
 
 class Candidate(msgspec.Struct, frozen=True, order=True):

@@ -103,11 +103,14 @@ def _told_to_stop() -> Iterator[None]:
     def stop(_number: int, _frame: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    # A shell starts a job in the background with Ctrl-C ignored: here it is heard again.
+    interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminated = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, terminated)
+        signal.signal(signal.SIGINT, interrupted)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

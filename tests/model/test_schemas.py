@@ -1,6 +1,4 @@
-"""The schemas are the single source of truth: documented, compatible with what was released, and
-the types generated from them.
-"""
+"""The schemas are the single source of truth: documented, compatible, and the types made from them."""
 
 from pathlib import Path
 from typing import Any

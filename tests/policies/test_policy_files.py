@@ -39,7 +39,12 @@ def spoil(policies: Path, name: str, old: str, new: str) -> None:
         ("law/2-duties.cedar", '@gateway("ca1989-s47")', '@gateway("s47")', r"@gateway must name"),
         ("law/3-powers.cedar", "permit (", "permit ((", r"3-powers\.cedar"),
         ("law/gateways.yaml", "in_force_from: 1991-10-14", "in_force_from: soon", r"gateways\.0"),
-        ("law/conditions.yaml", "    needs_person", "    need_person", r"conditions\.0\.need_person"),
+        (
+            "law/conditions.yaml",
+            "    needs_person",
+            "    need_person",
+            r"conditions\.0\.need_person",
+        ),
         (BASELINE, "fields: [address]", "fields: [adress]", r"police-address.*adress"),
         (BASELINE, "fields: [address]", "fields: [address, source]", r"never leaves"),
         (BASELINE, "never_share: [source", "never_share: [address, source", r"under never_share"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -27,7 +28,7 @@ POWYS, WREXHAM = "W06000023", "W06000006"
 ADVOCATE, SCHOOL, BLACK_COUNTRY = "ADV-WM-001", "SCH-WV-001", "ICB-BLACK-COUNTRY"
 
 
-def fact(kind: str, organisation: str, **days: datetime.date) -> t.NexusFact:
+def fact(kind: str, organisation: str, **days: Any) -> t.NexusFact:
     return t.NexusFact(kind=t.NexusKind(kind), organisation=organisation, **days)
 
 
@@ -52,7 +53,7 @@ def place(la: str | None, kind: str = "retail") -> t.Place:
 
 
 def found(linked: Linked, reference: Reference = REFERENCE) -> dict[str, tuple[str, ...]]:
-    """recipient -> capacities."""
+    """Recipient -> capacities."""
     return {one.recipient: one.capacity for one in candidates(linked, reference)}
 
 

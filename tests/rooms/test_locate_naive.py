@@ -58,7 +58,7 @@ def renewed(code: str) -> str:
     return code
 
 
-def naive(linked: Linked) -> list[tuple[str, str, tuple[str, ...]]]:
+def naive(linked: Linked) -> list[tuple[str, str, tuple[str, ...]]]:  # noqa: C901, PLR0912 -- naive on purpose: one rule after the other
     """(organisation, role, capacities), sorted."""
     day = linked.part.received_at.date().isoformat()
     event = linked.part.event
@@ -80,7 +80,7 @@ def naive(linked: Linked) -> list[tuple[str, str, tuple[str, ...]]]:
             continue
         for area in POLICE_AREAS:
             if area["gss_code"] == code and holds(area, day):
-                more.append((area["police_force_area_code"], capacity))
+                more.append((area["police_force_area_code"], capacity))  # noqa: PERF401 -- as above
         for board in ORGANISATIONS:
             served = board["kind"] == "icb" and code in board["areas"].split(" ")
             if served and capacity in ("home", "found_in", "placed_in"):
@@ -182,6 +182,8 @@ def test_every_authority_as_a_home_gives_the_same_candidates_both_ways() -> None
         event = concern(publisher=code, subjects=(child,))
         part = PartInput("p", "k", t.PartKind.SUBJECT, event, child, NOW, 1, 1, "r")
         linked = Linked(part, Claim((), NOW), 1, ())
-        found = [(one.organisation, one.role, one.capacity) for one in candidates(linked, REFERENCE)]
+        found = [
+            (one.organisation, one.role, one.capacity) for one in candidates(linked, REFERENCE)
+        ]
         assert found == naive(linked)
         assert (code, "csc", ("home", "originator")) in found

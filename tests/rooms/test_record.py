@@ -93,7 +93,7 @@ def test_an_unconnected_organisation_is_served_by_the_duty_desk() -> None:
     [(Channel.ALERT, Alert, "alerts.v1.X"), (Channel.RECEIPT, Receipt, "receipts.v1.X")],
 )
 def test_a_message_carries_seal_leaf_and_proof_and_no_word_of_content(
-    channel: Channel, kind: type, topic: str
+    channel: Channel, kind: type[Alert | Receipt], topic: str
 ) -> None:
     """The final bytes: sealed content, the recipient's leaf, its proof; the key is a hash."""
     one = sealed_delivery(SEALER, channel, "E08000031", "set-1", "E08000031", b"Example Name")

@@ -234,7 +234,7 @@ class EmbeddedKafka:
         shutil.rmtree(fresh, ignore_errors=True)
         config = self._write_secret("format.properties", properties(fresh))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(config)]
         done = subprocess.run(
             [*self._java(classpath), *tool], capture_output=True, text=True, timeout=_START_LIMIT_S,
             check=False,
