@@ -50,7 +50,7 @@ class Demonstration:
         }
         # Played anew each time, so that it can be played again on the same state.
         self._scenarios: tuple[Scenario, ...] = fresh_scenarios(
-            datetime.datetime.now(datetime.UTC), uuid.uuid4().hex
+            datetime.datetime.now(datetime.UTC), uuid.uuid4().hex, settings.scenarios_dir
         )
         reference = load_reference(settings.codesets_dir, settings.organisations_dir)
         self._names = {code: one.name for code, one in reference.organisations.items()}

@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     )
     schemas_dir: Path = Field(PROJECT_DIR / "schemas", description="Schemas and code sets.")
     policies_dir: Path = Field(PROJECT_DIR / "policies", description="Law, agreements, register.")
+    scenarios_dir: Path = Field(
+        PROJECT_DIR / "tests" / "scenarios", description="What `broker up` plays, as data."
+    )
     registry_map: Path | None = Field(
         None,
         description="JSON file of Confluent schema id to fingerprint (hex); set it to accept "

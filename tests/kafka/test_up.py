@@ -16,6 +16,7 @@ import pytest
 from broker.shell.embedded import EmbeddedKafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
 BROKER = str(Path(sys.executable).with_name("broker"))
 LAST_LINE = re.compile(r"ledger verified: \d+ entries, root \S+")
 
@@ -42,6 +43,21 @@ def test_once_delivers_what_the_scenarios_name_verifies_the_ledger_and_exits_zer
     for done in (first, second):
         assert done.returncode == 0, done.stdout + done.stderr
         assert LAST_LINE.fullmatch(done.stdout.rstrip().splitlines()[-1])
+
+
+def test_a_missing_or_an_unexpected_delivery_is_named_and_exits_one(tmp_path: Path) -> None:
+    """The scenarios are the measure: a wrong expectation of either kind is a failure."""
+    folder = tmp_path / "scenarios"
+    folder.mkdir()
+    text = (SCENARIOS / "S1.yaml").read_text(encoding="utf-8")
+    assert "SCH-WV-001:school:\n        mode" in text
+    wrong = text.replace("SCH-WV-001:school:\n        mode", "SCH-SW-001:school:\n        mode", 1)
+    (folder / "S1.yaml").write_text(wrong, encoding="utf-8")
+    done = up(tmp_path / "var", "--once", BROKER_SCENARIOS_DIR=str(folder))
+
+    assert done.returncode == 1
+    assert "MISSING delivery: SCH-SW-001:school" in done.stdout
+    assert "UNEXPECTED delivery: SCH-WV-001:school" in done.stdout
 
 
 def test_an_external_kafka_is_used_where_one_is_named(tmp_path: Path) -> None:
