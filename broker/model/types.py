@@ -36,6 +36,7 @@ class EventType(enum.StrEnum):
     RETRACTION = "retraction"
     THREAT_TO_LIFE = "threat_to_life"
     BEREAVEMENT_AFTERMATH = "bereavement_aftermath"
+    INFORMATION_REQUEST = "information_request"
 
 
 class TimeInterval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -280,6 +281,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Ethnicity for equality audit."""
     sex: str = "U"
     """F, M or U, for equality audit only."""
+    necessity: str | None = None
+    """For an information request: why this child is asked about, such as a stated risk. Without it
+    the request about this child is refused.
+    """
 
 
 class HarmKind(enum.StrEnum):
@@ -480,6 +485,17 @@ class LawfulBasis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Why sharing is necessary."""
 
 
+class InformationRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request for information under Children Act 2004 s.16H or an agreement."""
+
+    asked_of: str
+    """Organisation code of the one that is asked."""
+    purpose: str
+    """What it is needed for."""
+    wanted: tuple[str, ...] = ()
+    """Field names that are asked for."""
+
+
 class ConcernEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One agency's statement about one or more children, a group or a place."""
 
@@ -559,6 +575,10 @@ class ConcernEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Lawful basis as stated."""
     marking: str = "OFFICIAL-SENSITIVE"
     """Protective marking."""
+    request: InformationRequest | None = None
+    """For an information request: of whom, and for what."""
+    answers: str | None = None
+    """Event id of the information request that this answers."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -602,6 +622,9 @@ class ActionKind(enum.StrEnum):
     RELEASE = "release"
     WITHDRAW = "withdraw"
     REQUEST = "request"
+    LOOK_BACK = "look_back"
+    ESCALATE = "escalate"
+    EXPIRE = "expire"
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -627,6 +650,18 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Why, in words. Required for review, release and withdraw."""
     acted_at: datetime.datetime
     """When the person acted."""
+    event_publisher: str | None = None
+    """Publisher of the event that it concerns: event ids are the publisher's own."""
+    recipient: str | None = None
+    """For review and release: the recipient that it is about, such as `E08000028:mash`; absent for
+    all that wait.
+    """
+    verdict: str | None = None
+    """For review: `permit` or `refuse`. For look_back: `justified` or `not_justified`."""
+    confirms: str | None = None
+    """For the second person of a break-glass release: the action id of the first."""
+    expires_at: datetime.datetime | None = None
+    """For release: when what was shown must be looked back on at the latest."""
 
 
 class PartKind(enum.StrEnum):
@@ -645,6 +680,8 @@ class PartStep(enum.StrEnum):
     DECIDE = "decide"
     MOVE = "move"
     ADOPT = "adopt"
+    RETRACT = "retract"
+    ACT = "act"
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -683,12 +720,22 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     step: PartStep = PartStep.DECIDE
     """What decide does with it."""
     other_key: str | None = None
-    """For move: the older token that takes over. For adopt: the younger token that hands over.
+    """For move: the older token that takes over. For adopt: the younger token that hands over. For
+    retract: the key of the part that corrects this one.
     """
     sealed: bytes
-    """Sealed under the parts key: the ConcernEvent to decide, or the state entries to adopt; empty
-    for move.
+    """Sealed under the parts key: the ConcernEvent to decide, the state entries to adopt, the
+    human act to carry out, or the correcting ConcernEvent; empty for move and for a plain
+    retraction.
     """
+    only_told: bool = False
+    """True for the part of a correction: it reaches those in `told`, and for anyone else a person
+    decides.
+    """
+    told: tuple[str, ...] = ()
+    """For the part of a correction: recipients who were told what it corrects."""
+    act_set_id: str | None = None
+    """For act and retract: set id of the intake record that brought it."""
 
 
 class SetKind(enum.StrEnum):
@@ -821,6 +868,7 @@ class IntakeOutcome(enum.StrEnum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
+    REFUSED = "refused"
 
 
 class ReceiptContent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
