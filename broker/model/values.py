@@ -46,6 +46,10 @@ class PartInput(msgspec.Struct, frozen=True):
     round: int = 0
     encoded: bytes = b""
     """The event's Avro bytes as they were sealed, so that nobody encodes them again."""
+    act_set_id: str | None = None
+    """For a later round: the intake record of the act that made it."""
+    act: bytes = b""
+    """For a later round: that act, in Avro."""
 
 
 class Observation(msgspec.Struct, frozen=True, array_like=True):
@@ -111,6 +115,8 @@ class Linked(msgspec.Struct, frozen=True):
     """How many distinct publishers have reported the part's own origin, itself included."""
     earlier: tuple[EarlierConcern, ...]
     flags: tuple[str, ...] = ()
+    requesters: tuple[str, ...] = ()
+    """For an answer: who asked its publisher about this child, and said why."""
 
 
 class StateEntry(msgspec.Struct, frozen=True, array_like=True):
@@ -185,3 +191,62 @@ class Decision(msgspec.Struct, frozen=True):
     """(field, reason code), only for fields of the catalogue that the event holds."""
     reasons: tuple[str, ...]
     obligations: tuple[str, ...]
+
+
+class Told(msgspec.Struct, frozen=True, array_like=True):
+    """A recipient that was told of a part: by which alert, in which round, and when it was taken back."""
+
+    recipient: str
+    organisation: str
+    alert_id: str
+    round: int
+    withdrawn: int | None = None
+    """The round that withdrew the alert."""
+
+
+class Waiting(msgspec.Struct, frozen=True, array_like=True):
+    """A candidate about which a person must decide."""
+
+    recipient: str
+    reasons: tuple[str, ...]
+    round: int
+    resolved: int | None = None
+    """The round in which a person, a retraction or the clock ended it."""
+
+
+class BreakGlass(msgspec.Struct, frozen=True, array_like=True):
+    """A release on vital interests: asked by one person, confirmed by another, looked back on."""
+
+    action_id: str
+    actor: str
+    organisation: str
+    recipient: str
+    asked_at: datetime.datetime
+    round: int
+    confirmed: int | None = None
+    looked_back: int | None = None
+
+
+class PartState(msgspec.Struct, frozen=True, array_like=True):
+    """What decide keeps of a part between its rounds: ids and outcomes, no content.
+
+    Every entry carries the round that made it and the round that ended it. So an act that is read
+    again after a crash finds what stood before it, and gives the same bytes.
+    """
+
+    part_id: str
+    part_key: str
+    publisher: str
+    event_id: str
+    version: int
+    order: int
+    """Offset of the part's own record on its partition of parts.v1."""
+    receipt_set_id: str
+    event_type: str
+    acts: tuple[str, ...] = ()
+    """Ids of the acts that made rounds 1, 2, ... in that order."""
+    told: tuple[Told, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    releases: tuple[BreakGlass, ...] = ()
+    retracted: int | None = None
+    """The round in which the publisher took the statement back."""

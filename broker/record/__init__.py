@@ -1,7 +1,12 @@
 """Record: what happened becomes leaves and sealed deliveries, in one set that is kept whole or not at all."""
 
-from broker.record.clocks import acknowledge_by
-from broker.record.decisions import Decided, PolicyHashes, decision_record, decision_set_id
+from broker.record.clocks import HELD_FOR, LOOK_BACK_WITHIN, acknowledge_by, review_by
+from broker.record.decisions import (
+    Decided,
+    PolicyHashes,
+    decision_record,
+    decision_set_id,
+)
 from broker.record.intake import (
     accepted_record,
     action_record,
@@ -10,9 +15,13 @@ from broker.record.intake import (
     link_record,
     rejected_record,
 )
+from broker.record.withdrawals import Ending, ending_record, withdrawal_id
 
 __all__ = [
+    "HELD_FOR",
+    "LOOK_BACK_WITHIN",
     "Decided",
+    "Ending",
     "PolicyHashes",
     "accepted_record",
     "acknowledge_by",
@@ -20,7 +29,10 @@ __all__ = [
     "decision_record",
     "decision_set_id",
     "duplicate_record",
+    "ending_record",
     "intake_set_id",
     "link_record",
     "rejected_record",
+    "review_by",
+    "withdrawal_id",
 ]

@@ -14,6 +14,16 @@ ACKNOWLEDGE_WITHIN: dict[Severity, datetime.timedelta] = {
     Severity.SAME_DAY: datetime.timedelta(hours=8),
     Severity.ROUTINE: datetime.timedelta(days=3),
 }
+REVIEW_WITHIN: dict[Severity, datetime.timedelta] = {
+    Severity.IMMEDIATE: datetime.timedelta(minutes=30),
+    Severity.SAME_DAY: datetime.timedelta(hours=2),
+    Severity.ROUTINE: datetime.timedelta(days=1),
+}
+"""A person looks before others must acknowledge. When this runs out it escalates; it never releases."""
+HELD_FOR = datetime.timedelta(days=14)
+"""How long something waits for a person before it is closed without being shown."""
+LOOK_BACK_WITHIN = datetime.timedelta(hours=72)
+"""A break-glass release is looked back on within three days, or what was shown is withdrawn."""
 WINDOW_SHARE = 4
 """A quarter of the time left before a threatened window opens is for acknowledging; the rest to act."""
 
@@ -22,7 +32,20 @@ def acknowledge_by(
     severity: Severity, when: TimeInterval | None, received_at: datetime.datetime
 ) -> datetime.datetime:
     """The earlier of severity's clock and a quarter of the time until the window opens."""
-    due = received_at + ACKNOWLEDGE_WITHIN[severity]
+    return _due(ACKNOWLEDGE_WITHIN[severity], when, received_at)
+
+
+def review_by(
+    severity: Severity, when: TimeInterval | None, received_at: datetime.datetime
+) -> datetime.datetime:
+    """The same for what waits for a person."""
+    return _due(REVIEW_WITHIN[severity], when, received_at)
+
+
+def _due(
+    within: datetime.timedelta, when: TimeInterval | None, received_at: datetime.datetime
+) -> datetime.datetime:
+    due = received_at + within
     if when is not None and when.start > received_at:
         due = min(due, received_at + (when.start - received_at) / WINDOW_SHARE)
     return due.replace(microsecond=0)

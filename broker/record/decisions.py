@@ -28,7 +28,7 @@ from broker.model.types import (
     Sidecar,
 )
 from broker.model.values import Decision, Linked, Outcome, StateEntry, Weight
-from broker.record.clocks import acknowledge_by
+from broker.record.clocks import acknowledge_by, review_by
 from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery
 
 
@@ -126,7 +126,20 @@ def _decision_leaf(
         weight={"value": weight.value, "band": weight.band},
         recipient_leaf=leaf_hash(delivery.leaf) if delivery else None,
         channel=delivery.channel.value if delivery else None,
+        message_id=delivery.message_id if delivery else None,
+        due=_due(linked, decision),
     )
+
+
+def _due(linked: Linked, decision: Decision) -> int | None:
+    """When an alert must be acknowledged, or a person must have looked; None for a refusal."""
+    part = linked.part
+    if decision.outcome is Outcome.PERMIT:
+        due = acknowledge_by(part.event.severity, part.event.when, part.received_at)
+        return milliseconds(due)
+    if decision.outcome is Outcome.REVIEW:
+        return milliseconds(review_by(part.event.severity, part.event.when, part.received_at))
+    return None
 
 
 def _closing_leaf(
@@ -148,6 +161,7 @@ def _closing_leaf(
         review=outcomes.count(Outcome.REVIEW),
         decided_at=milliseconds(linked.part.received_at),
         receipt_set_id=linked.part.receipt_set_id,
+        act_set_id=linked.part.act_set_id,
         flags=list(linked.flags),
         facts_hash=hashlib.sha256(facts).hexdigest(),
         rows_hash=hashlib.sha256(rows).hexdigest(),
@@ -217,6 +231,7 @@ def _facts(linked: Linked, past: Sequence[StateEntry]) -> bytes:
             "receipt_set_id": part.receipt_set_id,
             "flags": part.flags,
             "round": part.round,
+            "act": part.act,
             "past": [entry for entry in past if entry.order < part.order],
         }
     )
