@@ -86,6 +86,8 @@ class PolicyBundle:
             grading_unlabelled=facts.grading_unlabelled,
             placed_away=facts.placed_away,
             serves_placement=recipient.serves_placement,
+            necessity_stated=facts.necessity_stated,
+            is_answer=facts.is_answer,
         )
 
     def ruling(self, circumstances: Circumstances, lapsed: str | None) -> Ruling:

@@ -73,6 +73,9 @@ class PartFacts(msgspec.Struct, frozen=True):
     """Fields of the catalogue that the event holds for this part, in the catalogue's order."""
     equality: tuple[str, ...]
     """Equality fields that it holds; nobody receives them."""
+    necessity_stated: bool
+    """Of a request: it says why this child is asked about. Of an answer: the request did."""
+    is_answer: bool
 
     def recipient(self, candidate: Candidate, reference: Reference) -> Recipient:
         """The candidate as the law may see it."""
@@ -125,6 +128,8 @@ def part_facts(linked: Linked, reference: Reference) -> PartFacts:
         audiences=frozenset(one.audience.value for one in event.audience_texts),
         present=tuple(present_fields(linked)),
         equality=tuple(_equality_fields(subject)),
+        necessity_stated=_necessity_stated(linked),
+        is_answer=event.answers is not None,
     )
 
 
@@ -145,6 +150,7 @@ def present_fields(linked: Linked) -> Iterator[str]:
         "summary": event.summary,
         "grading": event.grading,
         "peer_links": _own_links(event, subject),
+        "request": event.request,
     }
     yield from (name for name, value in optional.items() if value)
 
@@ -167,6 +173,7 @@ def _fields_of_subject(subject: Subject) -> Iterator[str]:
         "placement_plan": subject.placement,
         "protective_factors": subject.protective_factors,
         "child_voice": subject.child_voice,
+        "necessity": subject.necessity,
     }
     return (name for name, value in optional.items() if value)
 
@@ -183,6 +190,14 @@ def _equality_fields(subject: Subject | None) -> Iterator[str]:
         yield "ethnicity"
     if subject is not None and subject.sex != "U":
         yield "sex"
+
+
+def _necessity_stated(linked: Linked) -> bool:
+    """Why this child: in the request itself, or in the one that an answer answers."""
+    event, subject = linked.part.event, linked.part.subject
+    if event.event_type is EventType.INFORMATION_REQUEST:
+        return bool(subject and (subject.necessity or "").strip())
+    return event.answers is not None and bool(linked.requesters)
 
 
 def _handling(event: ConcernEvent) -> str:

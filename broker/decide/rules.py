@@ -46,6 +46,8 @@ class Circumstances(msgspec.Struct, frozen=True):
     grading_unlabelled: bool
     placed_away: bool
     serves_placement: bool
+    necessity_stated: bool
+    is_answer: bool
 
     def context(self) -> str:
         """The context as Cedar reads it."""

@@ -200,6 +200,19 @@ def _peer_links(showing: Showing) -> list[dict[str, Any]]:
     ]
 
 
+def _request(showing: Showing) -> dict[str, Any]:
+    """Who asks, what for and for which fields. The one that asks is named: it is no source."""
+    request = showing.event.request
+    if request is None:
+        raise ValueError("a request was released that the event does not hold")
+    return {
+        "requested_by": showing.event.publisher,
+        "request_id": showing.event.event_id,
+        "purpose": request.purpose,
+        "wanted": list(request.wanted),
+    }
+
+
 def _existence(_showing: Showing) -> str:
     return (
         "Another organisation holds a concern. Ask the broker's duty desk, naming this alert: "
@@ -250,6 +263,8 @@ BUILDERS: Mapping[str, Callable[[Showing], Any]] = {
     "grading": _grading,
     "source_reference": _source_reference,
     "peer_links": _peer_links,
+    "request": _request,
+    "necessity": _of_subject("necessity"),
     "existence": _existence,
 }
 """Field -> what a recipient sees of it. `source` and `summary` are not here, and must never be."""

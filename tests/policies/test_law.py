@@ -50,6 +50,8 @@ NEXUS = [
     "associate_home",
     "earlier_concern",
     "originator",
+    "asked",
+    "requester",
     "adjacent",
 ]
 AGREEMENTS = [one.id for one in BUNDLE.agreements]
@@ -82,6 +84,8 @@ CIRCUMSTANCES = st.builds(
     grading_unlabelled=st.booleans(),
     placed_away=st.booleans(),
     serves_placement=st.booleans(),
+    necessity_stated=st.booleans(),
+    is_answer=st.booleans(),
 )
 
 
@@ -226,6 +230,8 @@ def _plain() -> Circumstances:
         grading_unlabelled=False,
         placed_away=False,
         serves_placement=False,
+        necessity_stated=False,
+        is_answer=False,
     )
 
 
