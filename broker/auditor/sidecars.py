@@ -42,6 +42,31 @@ def check_sidecars(shard: Path, wanted: Wanted, size: int) -> str | None:
         raise BadLedgerError(f"{shown} cannot be read as a ledger's store: {error}") from error
 
 
+def read_sidecars(shard: Path, name: str) -> dict[str, bytes]:
+    """Set id -> the sealed bytes of that name, as they lie; empty where the store is not here.
+
+    Raises BadLedgerError where the store cannot be read.
+    """
+    path = shard / FILE
+    if not path.is_file():
+        return {}
+    try:
+        with _read_only(path) as database:
+            if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return {}
+            return dict(
+                database.execute(
+                    "SELECT record.set_id, sidecar.content FROM sidecar "
+                    "JOIN record ON record.number = sidecar.record WHERE sidecar.name = ?",
+                    (name,),
+                )
+            )
+    except (sqlite3.Error, OSError) as error:
+        raise BadLedgerError(
+            f"{shard.name}/{FILE} cannot be read as a ledger's store: {error}"
+        ) from error
+
+
 def _check(database: sqlite3.Connection, shown: str, wanted: Wanted, size: int) -> str | None:
     left = dict(wanted)
     if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

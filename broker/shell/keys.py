@@ -9,6 +9,7 @@ agency needs to seal to intake and to check the ledger's signatures.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -179,6 +180,23 @@ class SubjectKeys:
     def close(self) -> None:
         """Closes the key file."""
         self._database.close()
+
+
+def read_subject_keys(path: Path) -> dict[str, bytes]:
+    """Part key -> key, of every key that is still held; makes none. Raises KeysError.
+
+    For replay: a part whose key is not among them was erased.
+    """
+    if not path.is_file():
+        raise KeysError(
+            f"{path} is missing: name the folder that holds subjects.db, such as var/keys"
+        )
+    try:
+        uri = f"{path.resolve().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=30)) as database:
+            return dict(database.execute("SELECT part_key, key FROM subject_key"))
+    except sqlite3.Error as error:
+        raise KeysError(f"{path} cannot be read as a file of subjects' keys ({error})") from error
 
 
 def _make_data_keys(own: Path, directory: Path, organisations: Sequence[str]) -> None:
