@@ -8,11 +8,10 @@ is always the record's LogAppendTime, so catching up after a week decides as it 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
-from broker.decide import PolicyBundle, decide, part_facts
+from broker.decide import PolicyBundle, decide, part_facts, within_limits
 from broker.intake import part_binding
 from broker.link import link
 from broker.locate import candidates
@@ -21,7 +20,7 @@ from broker.model.reference import Reference
 from broker.model.sealer import Sealer
 from broker.model.sealing import unseal
 from broker.model.types import ConcernEvent, DecisionSet, Part
-from broker.model.values import Linked, PartInput, Rejection, StateEntry, Weight
+from broker.model.values import Decision, Linked, PartInput, Rejection, StateEntry, Weight
 from broker.reception import (
     IntakeResult,
     IntakeView,
@@ -87,12 +86,19 @@ def decide_part(
     decided = []
     for candidate in candidates(linked, policy.reference):
         decision = decide(facts, candidate, policy.bundle, policy.reference)
-        shown: tuple[tuple[str, Any, str], ...] = ()
-        if decision.released:
-            pseudonym = pairwise(candidate.organisation, part.part_key)
-            shown = release(linked, decision, weight, pseudonym)
-        decided.append(Decided(decision, shown))
+        decision = within_limits(part, facts, decision)
+        decided.append(shown(linked, decision, weight, pairwise))
     return DecidedPart(linked, weight, tuple(decided))
+
+
+def shown(
+    linked: Linked, decision: Decision, weight: Weight, pairwise: Callable[[str, str], str]
+) -> Decided:
+    """redact: a decision with what its recipient sees of the part, from released fields only."""
+    if not decision.released:
+        return Decided(decision, ())
+    pseudonym = pairwise(decision.candidate.organisation, linked.part.part_key)
+    return Decided(decision, release(linked, decision, weight, pseudonym))
 
 
 def record_part(
@@ -125,6 +131,8 @@ def part_input(part: Part, order: int, parts_key: bytes) -> PartInput:
         part_count=part.part_count,
         receipt_set_id=part.receipt_set_id,
         flags=part.flags,
+        only_told=part.only_told,
+        told=part.told,
     )
 
 

@@ -7,9 +7,11 @@ Pure: the bundle is immutable; it only remembers answers that it would give agai
 
 from broker.decide.bundle import PolicyBundle
 from broker.decide.cedar import Court, policies_of
+from broker.decide.corrections import corrects
 from broker.decide.decision import decide
 from broker.decide.facts import PartFacts, Recipient, part_facts, present_fields
 from broker.decide.law import Agreement, Condition, Gateway, Party, Permit, Profile
+from broker.decide.limits import within_limits
 from broker.decide.rules import Circumstances, Ruling, rule
 
 __all__ = [
@@ -25,9 +27,11 @@ __all__ = [
     "Profile",
     "Recipient",
     "Ruling",
+    "corrects",
     "decide",
     "part_facts",
     "policies_of",
     "present_fields",
     "rule",
+    "within_limits",
 ]

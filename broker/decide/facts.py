@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from broker.decide.corrections import corrected_type
 from broker.model.fields import SUSPECT_ROLES, WELFARE_ROLES
 from broker.model.reference import AREA_KINDS, Organisation, Reference
 from broker.model.types import (
@@ -77,6 +78,13 @@ class PartFacts(msgspec.Struct, frozen=True):
     """Of a request: it says why this child is asked about. Of an answer: the request did."""
     is_answer: bool
 
+    @property
+    def addressed_to(self) -> str | None:
+        """The capacity that a request or an answer is for; None for every other statement."""
+        if self.event_type == EventType.INFORMATION_REQUEST:
+            return "asked"
+        return "requester" if self.is_answer else None
+
     def recipient(self, candidate: Candidate, reference: Reference) -> Recipient:
         """The candidate as the law may see it."""
         organisation = reference.organisations.get(candidate.organisation)
@@ -104,7 +112,7 @@ def part_facts(linked: Linked, reference: Reference) -> PartFacts:
     distant = _at_a_distance(event, subject, homes, placed_in, on, reference)
     return PartFacts(
         on=on,
-        event_type=event.event_type.value,
+        event_type=corrected_type(part),
         part=part.kind.value,
         publisher=reference.organisation(event.publisher, on),
         handling=_handling(event),
@@ -151,6 +159,7 @@ def present_fields(linked: Linked) -> Iterator[str]:
         "grading": event.grading,
         "peer_links": _own_links(event, subject),
         "request": event.request,
+        "answers": event.answers,
     }
     yield from (name for name, value in optional.items() if value)
 

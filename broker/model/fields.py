@@ -33,6 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "child_voice",
         "request",
         "necessity",
+        "answers",
     ),
     "source_identity": ("source", "summary"),
     "source_class": ("provenance", "grading", "source_reference"),

@@ -662,6 +662,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """For the second person of a break-glass release: the action id of the first."""
     expires_at: datetime.datetime | None = None
     """For release: when what was shown must be looked back on at the latest."""
+    fields: tuple[str, ...] = ()
+    """For review: fields that the person releases where no agreement speaks."""
 
 
 class PartKind(enum.StrEnum):

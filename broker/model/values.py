@@ -46,6 +46,9 @@ class PartInput(msgspec.Struct, frozen=True):
     round: int = 0
     encoded: bytes = b""
     """The event's Avro bytes as they were sealed, so that nobody encodes them again."""
+    only_told: bool = False
+    """For the part of a correction: it reaches those in `told`, and for others a person decides."""
+    told: tuple[str, ...] = ()
     act_set_id: str | None = None
     """For a later round: the intake record of the act that made it."""
     act: bytes = b""
@@ -138,6 +141,11 @@ class StateEntry(msgspec.Struct, frozen=True, array_like=True):
     """As seen alone; `origin` is recomputed when it is read back."""
     retracted: bool = False
     """Taken back, or itself a retraction: it never counts."""
+    asked_of: str | None = None
+    """For an information request: whom it asks. Asking is no concern: it counts for no claim and
+    makes nobody concerned."""
+    necessity_stated: bool = False
+    """For an information request: it says why this child is asked about."""
 
     @property
     def statement(self) -> tuple[str, str]:

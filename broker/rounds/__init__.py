@@ -1,0 +1,11 @@
+"""Later rounds of a part: human acts, retractions and the clock. Pure; never an edit of an earlier round.
+
+The first decision of a part is round 0. Each act makes one more round with a decision set of its
+own; `PartState` is what decide remembers between them.
+"""
+
+from broker.rounds.acts import Acted, carry_out
+from broker.rounds.retraction import Retracted, retract
+from broker.rounds.state import first_state
+
+__all__ = ["Acted", "Retracted", "carry_out", "first_state", "retract"]
