@@ -22,6 +22,7 @@ CONTENT, EXISTENCE = "CONTENT", "EXISTENCE"
 ENGLAND = "England"
 ADJACENT_ONLY = ("adjacent",)
 ORIGINATOR = "originator"
+NO_NECESSITY, NOT_ASKED_FOR = "no_necessity", "not_asked_for"
 NEEDS_PERSON_TYPES = frozenset({"correction", "retraction"})
 IDENTITY = frozenset(GROUPS["identity"])
 PLACED_IN = "placed_in"
@@ -35,8 +36,11 @@ def decide(
     """What one candidate may have of the part, and why. Never raises for what a part may hold."""
     if candidate.capacity == ADJACENT_ONLY:
         return _refused(facts, candidate, Outcome.DENY, ("no_nexus",))
+    returned = _returned(facts)
     if ORIGINATOR in candidate.capacity:
-        return _refused(facts, candidate, Outcome.DENY, ("own_statement",))
+        return _refused(facts, candidate, Outcome.DENY, (returned or "own_statement",))
+    if returned == NO_NECESSITY:
+        return _refused(facts, candidate, Outcome.DENY, (NO_NECESSITY,))
     recipient = facts.recipient(candidate, reference)
     if recipient.unsafe:
         return _refused(facts, candidate, Outcome.DENY, ("unsafe_to_tell",))
@@ -44,6 +48,17 @@ def decide(
     if waits:
         return _refused(facts, candidate, Outcome.REVIEW, waits)
     return _by_law(facts, candidate, recipient, bundle, reference)
+
+
+def _returned(facts: PartFacts) -> str | None:
+    """Why the publisher is told that this part did not go where it was addressed; None if it did.
+
+    A request without a stated necessity is refused to everyone. An answer that nobody asked for, or
+    not with a reason, has no requester; what a duty requires is told all the same.
+    """
+    if facts.addressed_to is None or facts.necessity_stated:
+        return None
+    return NOT_ASKED_FOR if facts.is_answer else NO_NECESSITY
 
 
 def _waits_for_person(
@@ -108,6 +123,9 @@ def _nothing_released(
     """No field may be shown: existence, a person, or a refusal."""
     reasons = _by_frequency(withheld)
     everything = (*withheld, *_equality(facts))
+    if facts.addressed_to is not None and facts.addressed_to not in candidate.capacity:
+        why = (_returned(facts) or "request_not_for_you",)
+        return Decision(candidate, Outcome.DENY, None, (), everything, why, ())
     if asked in reasons:
         return Decision(candidate, Outcome.REVIEW, CONTENT, (), everything, (asked,), ())
     if circumstances.agreements:

@@ -11,9 +11,11 @@ from broker.link.grading import is_doubted, letter_of
 from broker.model.types import ConcernEvent, DependenceBasis, EventType
 from broker.model.values import Observation, PartInput, StateEntry
 
-NO_WITNESS = frozenset({EventType.RETRACTION, EventType.PROTECTIVE_FACTOR})
+NO_WITNESS = frozenset(
+    {EventType.RETRACTION, EventType.PROTECTIVE_FACTOR, EventType.INFORMATION_REQUEST}
+)
 """Statements that are no observation of the harm they mention: one takes it back, one tells of a
-strength."""
+strength, one asks."""
 RHO: dict[DependenceBasis, int] = {
     DependenceBasis.SHARED_HOUSEHOLD: 500,
     DependenceBasis.SHARED_BRIEFING: 500,
@@ -38,6 +40,8 @@ def entry_of(part: PartInput) -> StateEntry:
         window=_window(event),
         observation=_observation(event),
         retracted=event.event_type is EventType.RETRACTION,
+        asked_of=_asked_of(event),
+        necessity_stated=bool(part.subject and (part.subject.necessity or "").strip()),
     )
 
 
@@ -67,6 +71,13 @@ def _merged(one: StateEntry, other: StateEntry) -> StateEntry:
 
 def _place(entry: StateEntry) -> tuple[int, str, str]:
     return entry.order, *entry.statement
+
+
+def _asked_of(event: ConcernEvent) -> str | None:
+    """Whom a request asks; None for a statement. A request that names nobody asks nobody."""
+    if event.event_type is not EventType.INFORMATION_REQUEST:
+        return None
+    return event.request.asked_of if event.request else ""
 
 
 def _ids(event: ConcernEvent) -> tuple[str, ...]:

@@ -40,7 +40,8 @@ def link(part: PartInput, past: Sequence[StateEntry]) -> Linked:
     count. The same entries in another sequence, or several times, give the same result.
     """
     own = entry_of(part)
-    before = _before(own, past)
+    standing = _before(own, past)
+    before = [entry for entry in standing if entry.asked_of is None]
     origins = origins_of((own, *before))
     own_origin, names = origins.names[0], origins.names[1:]
     echoes = [
@@ -52,6 +53,7 @@ def link(part: PartInput, past: Sequence[StateEntry]) -> Linked:
         agencies_seen=len({own.publisher, *echoes}),
         earlier=_earlier(before, names),
         flags=_flags(part, is_echo=bool(echoes) or _is_made_from(names, origins)),
+        requesters=_requesters(part, standing),
     )
 
 
@@ -116,6 +118,24 @@ def _earlier(before: Sequence[StateEntry], names: Sequence[str]) -> tuple[Earlie
     return tuple(
         EarlierConcern(event_id, organisation) for (organisation, _), event_id in first.items()
     )
+
+
+def _requesters(part: PartInput, standing: Sequence[StateEntry]) -> tuple[str, ...]:
+    """Whom an answer answers about this child: one that asked its publisher, and said why.
+
+    An event id is its publisher's own. Where two organisations used that id, nobody can say which of
+    them was meant, so neither is.
+    """
+    event = part.event
+    if event.answers is None:
+        return ()
+    asked = {
+        entry.publisher
+        for entry in standing
+        if (entry.event_id, entry.asked_of) == (event.answers, event.publisher)
+        and entry.necessity_stated
+    }
+    return tuple(asked) if len(asked) == 1 else ()
 
 
 def _flags(part: PartInput, *, is_echo: bool) -> tuple[str, ...]:

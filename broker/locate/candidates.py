@@ -19,6 +19,8 @@ ADJACENT = "adjacent"
 EARLIER_CONCERN = "earlier_concern"
 HARM_PLACE = "harm_place"
 ORIGINATOR = "originator"
+ASKED = "asked"
+REQUESTER = "requester"
 PERSON = frozenset(
     {
         "home",
@@ -106,15 +108,21 @@ def _add_by_place_kind(
 
 
 def _add_speakers(capacities: Capacities, linked: Linked, reference: Reference) -> None:
-    """Who published this, and who published earlier concerns.
+    """Who published this, who published earlier concerns, who is asked, and who is answered.
 
-    These two are theirs alone: neither the force of that area nor its neighbours share them, since
-    `originator` opens what belongs to the originator only.
+    These are theirs alone: neither the force of that area nor its neighbours share them, since
+    `originator` opens what belongs to the originator only, and a question is put to one.
     """
     for earlier in linked.earlier:
         code = reference.current_code(earlier.organisation)
         capacities.setdefault(code, set()).add(EARLIER_CONCERN)
-    publisher = reference.current_code(linked.part.event.publisher)
+    event = linked.part.event
+    if event.request is not None:
+        asked = reference.current_code(event.request.asked_of)
+        capacities.setdefault(asked, set()).add(ASKED)
+    for code in linked.requesters:
+        capacities.setdefault(reference.current_code(code), set()).add(REQUESTER)
+    publisher = reference.current_code(event.publisher)
     capacities.setdefault(publisher, set()).add(ORIGINATOR)
 
 

@@ -32,8 +32,12 @@ Nexus = Literal[
     "responsible",
     "associate_home",
     "earlier_concern",
+    "asked",
+    "requester",
 ]
 Identity = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+ADDRESSED = frozenset({"asked", "requester"})
+"""Nexus of a request and of an answer: what such a clause gives is for that one alone."""
 NEVER = frozenset(GROUPS["source_identity"])
 """Fields that no clause may list: the source's identity never leaves the originator."""
 
@@ -67,6 +71,12 @@ class Recipients(_Strict):
     kinds: tuple[Kind, ...] = Field(min_length=1)
     roles: tuple[str, ...] = ()
     nexus: tuple[Nexus, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _addressed_alone(self) -> Self:
+        if len(self.nexus) > 1 and not ADDRESSED.isdisjoint(self.nexus):
+            raise ValueError("asked and requester each need a clause of their own: split the nexus")
+        return self
 
 
 class Unless(_Strict):

@@ -89,6 +89,7 @@ def _policy(agreement: AgreementFile, item: DataItem) -> str:
         conditions.append(f"{_list(types)}.contains(context.event_type)")
     if item.parts:
         conditions.append(f"{_list(item.parts)}.contains(context.part)")
+    conditions.extend(_addressed(item))
     conditions.extend(f"!context.{fact}" for fact, set_ in item.unless if set_)
     head = (
         f"@id({_text(clause_id(agreement.id, item))})\n"
@@ -97,6 +98,16 @@ def _policy(agreement: AgreementFile, item: DataItem) -> str:
         'permit (principal, action == Action::"disclose", resource)\nwhen\n{\n  '
     )
     return head + " &&\n  ".join(conditions) + "\n};"
+
+
+def _addressed(item: DataItem) -> Iterable[str]:
+    """A request is for the one that is asked, an answer for the one that asked, and so is a clause
+    for either: without this, whoever has another nexus would read both.
+    """
+    if "asked" not in item.recipients.nexus:
+        yield 'context.event_type != "information_request"'
+    if "requester" not in item.recipients.nexus:
+        yield "!context.is_answer"
 
 
 def _list(values: Iterable[str]) -> str:

@@ -265,6 +265,7 @@ BUILDERS: Mapping[str, Callable[[Showing], Any]] = {
     "peer_links": _peer_links,
     "request": _request,
     "necessity": _of_subject("necessity"),
+    "answers": _of_event("answers"),
     "existence": _existence,
 }
 """Field -> what a recipient sees of it. `source` and `summary` are not here, and must never be."""

@@ -24,6 +24,7 @@ from broker.model.types import (
     Subject,
 )
 from broker.model.values import Rejection
+from broker.verify.requests import check_request
 
 CHECK_DIGIT_FAILED = "check_digit_failed"
 MAX_AHEAD = datetime.timedelta(minutes=15)
@@ -51,6 +52,7 @@ def check_event(
         (envelope and _matches_envelope(event, envelope, seed))
         or _within_bounds(event)
         or _has_matter(event)
+        or check_request(event, reference)
         or _known_codes(event, reference)
         or _not_ahead(event.reported_at, received_at, event.event_id)
     )
@@ -119,7 +121,8 @@ def _uncommitted(statement_id: str) -> Rejection:
 def _within_bounds(event: ConcernEvent) -> Rejection | None:
     """Ids go into leaves and subjects into parts, so both have bounds; each subject is named once."""
     references = [subject.subject_ref for subject in event.subjects]
-    ids = (event.event_id, event.origin_id, event.relates_to or "", *event.derived_from)
+    named = (event.relates_to or "", event.answers or "")
+    ids = (event.event_id, event.origin_id, *named, *event.derived_from)
     if not event.event_id or any(len(one) > MAX_ID_LENGTH for one in (*ids, *references)):
         return Rejection(
             "not_valid",
@@ -228,6 +231,11 @@ def _with_current_codes(event: ConcernEvent, reference: Reference) -> ConcernEve
     place = event.place
     if place is not None and place.la_gss in reference.successors:
         place = msgspec.structs.replace(place, la_gss=reference.current_code(place.la_gss or ""))
+    if event.request is not None and event.request.asked_of in reference.successors:
+        asked = reference.current_code(event.request.asked_of)
+        event = msgspec.structs.replace(
+            event, request=msgspec.structs.replace(event.request, asked_of=asked)
+        )
     if place is event.place and not any(
         fact.organisation in reference.successors
         for subject in event.subjects

@@ -263,7 +263,7 @@ def test_locate_does_not_even_read_provenance_or_weight() -> None:
     of_the_event = read & set(t.ConcernEvent.__struct_fields__)
     of_an_organisation = set(Organisation.__struct_fields__)  # its `roles` are front doors
     of_the_subject = (read & set(t.Subject.__struct_fields__)) - of_an_organisation
-    assert of_the_event == {"place", "publisher"}
+    assert of_the_event == {"place", "publisher", "request"}
     assert of_the_subject == {"nexus"}
 
 

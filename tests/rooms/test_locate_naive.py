@@ -93,6 +93,9 @@ def naive(linked: Linked) -> list[tuple[str, str, tuple[str, ...]]]:  # noqa: C9
     if event.place is not None and event.place.kind == "transport":
         more.append(("BTP", "harm_place"))
     more += [(renewed(one.organisation), "earlier_concern") for one in linked.earlier]
+    if event.request is not None:
+        more.append((renewed(event.request.asked_of), "asked"))
+    more += [(renewed(code), "requester") for code in linked.requesters]
     more.append((renewed(event.publisher), "originator"))
 
     concerned = {code for code, _ in pairs + more}
@@ -112,7 +115,7 @@ def naive_role(row: dict[str, str], capacities: tuple[str, ...]) -> str:
     if row["kind"] != "authority":
         return row["roles"].split(" ")[0]
     for capacity in capacities:
-        if capacity not in ("harm_place", "originator", "schooled_in"):
+        if capacity not in ("harm_place", "originator", "schooled_in", "asked", "requester"):
             return "csc"
     return "mash"
 
@@ -127,6 +130,7 @@ facts = st.builds(
     valid_from=dates,
     valid_to=dates,
 )
+requests = st.builds(t.InformationRequest, asked_of=codes, purpose=st.just("to keep a child safe"))
 places = st.builds(
     t.Place,
     precision=st.sampled_from(t.PlacePrecision),
@@ -146,6 +150,7 @@ def linked_parts(draw: st.DrawFn) -> Linked:
         subjects=(child,) if child else (),
         place=place,
         provenance=draw(st.sampled_from(t.Provenance)),
+        request=draw(st.none() | requests),
     )
     earlier = draw(st.lists(st.builds(EarlierConcern, event_id=st.just("e"), organisation=codes)))
     moment = draw(
@@ -162,7 +167,14 @@ def linked_parts(draw: st.DrawFn) -> Linked:
         part_count=1,
         receipt_set_id="r",
     )
-    return Linked(part, Claim((), NOW), agencies_seen=1, earlier=tuple(earlier))
+    requesters = draw(st.lists(codes, max_size=1))
+    return Linked(
+        part,
+        Claim((), NOW),
+        agencies_seen=1,
+        earlier=tuple(earlier),
+        requesters=tuple(requesters),
+    )
 
 
 @settings(max_examples=300, deadline=None)
