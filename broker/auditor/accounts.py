@@ -27,7 +27,7 @@ from broker.ledger import folder_of
 from broker.model.values import SourcePosition
 from broker.record import intake_set_id
 
-RECEIPT = "receipt"
+RECEIPT, ORIGINATOR = "receipt", "originator"
 Part = tuple[str, str, int, str]
 
 
@@ -218,6 +218,18 @@ class Accounts:
                 leaf,
                 is_receipt=False,
             )
+        if leaf.receipt is not None:
+            self._take_refusal(where, leaf, leaf.receipt)
+
+    def _take_refusal(self, where: Where, leaf: Decision, receipt: str) -> None:
+        """A publisher is told that a part of its own was refused, and nobody else is."""
+        own = leaf.organisation == leaf.publisher and ORIGINATOR in leaf.capacity
+        if leaf.outcome != "DENY" or not own:
+            raise BadLedgerError(
+                f"{where}: a receipt for {leaf.recipient}, and only the publisher of a refused part "
+                "gets one"
+            )
+        self._commit(where, leaf.organisation, receipt, leaf.organisation, leaf, is_receipt=True)
 
     def _take_closing(self, where: Where, leaf: Closing) -> None:
         run = self._runs.get(where.shard)

@@ -85,6 +85,12 @@ class Decision(_OfPart, frozen=True, kw_only=True, tag="decision"):
     outcome: Outcome
     recipient_leaf: str | None
     """RFC 6962 hash, in hex, of the leaf in the organisation's own log."""
+    channel: str | None = None
+    """By which an alert, a withdrawal or a receipt reaches it; None where nothing is sent."""
+    reasons: tuple[str, ...] = ()
+    capacity: tuple[str, ...] = ()
+    receipt: str | None = None
+    """The same of the receipt by which a publisher is told that this part was refused."""
 
 
 class Closing(_OfPart, frozen=True, kw_only=True, tag="closing"):

@@ -30,6 +30,7 @@ from broker.model.types import (
 from broker.model.values import Decision, Linked, Outcome, StateEntry, Weight
 from broker.record.clocks import acknowledge_by, review_by
 from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery
+from broker.record.returned import returned_receipt
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -37,6 +38,13 @@ class Decided(msgspec.Struct, frozen=True):
 
     decision: Decision
     released: tuple[tuple[str, Any, str], ...]
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What leaves with one decision: an alert, or the publisher's receipt for a refused part."""
+
+    alert: SealedDelivery | None
+    receipt: SealedDelivery | None
 
 
 class PolicyHashes(msgspec.Struct, frozen=True):
@@ -76,7 +84,11 @@ def decision_record(
         if one.decision.outcome is Outcome.PERMIT and one.decision.mode is not None:
             delivery = _alert(linked, weight, one, hashes, sealer, set_id)
             deliveries.append(delivery)
-        leaves.append(_decision_leaf(linked, weight, one.decision, number, set_id, delivery))
+        returned = returned_receipt(linked, one.decision, sealer, set_id)
+        if returned is not None:
+            deliveries.append(returned)
+        sent = Sent(delivery, returned)
+        leaves.append(_decision_leaf(linked, weight, one.decision, number, set_id, sent))
     leaves.append(_closing_leaf(linked, decided, hashes, set_id, facts, rows))
     return DecisionSet(
         set_id=set_id,
@@ -104,9 +116,10 @@ def _decision_leaf(
     decision: Decision,
     number: int,
     set_id: str,
-    delivery: SealedDelivery | None,
+    sent: Sent,
 ) -> bytes:
-    candidate = decision.candidate
+    candidate, delivery = decision.candidate, sent.alert
+    receipt = {} if sent.receipt is None else {"receipt": leaf_hash(sent.receipt.leaf)}
     return leaf(
         "decision",
         set_id,
@@ -128,6 +141,7 @@ def _decision_leaf(
         channel=delivery.channel.value if delivery else None,
         message_id=delivery.message_id if delivery else None,
         due=_due(linked, decision),
+        **receipt,
     )
 
 

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 from broker.model.fields import FIELD_GROUP
 from broker.model.reference import Reference
-from broker.model.types import ConcernEvent, EventType
+from broker.model.types import ConcernEvent, EventType, InformationRequest
 from broker.model.values import Rejection
 
 
 def check_request(event: ConcernEvent, reference: Reference) -> Rejection | None:
     """None for a sound request, and for any other statement that does not ask; else why not."""
-    request = event.request
     if event.event_type is not EventType.INFORMATION_REQUEST:
-        if request is None:
+        if event.request is None:
             return None
         return _unclear(event, "only an information_request may ask: leave `request` out")
-    if request is None:
+    if event.request is None:
         return _unclear(event, "it does not say whom it asks: fill in `request`")
-    if event.answers is not None:
-        return _unclear(event, "a request cannot be an answer too: publish two events")
     if not event.subjects:
         return Rejection(
             "request_without_subject",
             "the request names no child: say about whom you ask, and why about each",
             event.event_id,
         )
+    return _asks_somebody(event, event.request, reference) or _asks_clearly(event, event.request)
+
+
+def _asks_somebody(
+    event: ConcernEvent, request: InformationRequest, reference: Reference
+) -> Rejection | None:
     asked = reference.current_code(request.asked_of)
     if asked not in reference.organisations:
         return Rejection(
@@ -38,6 +41,12 @@ def check_request(event: ConcernEvent, reference: Reference) -> Rejection | None
         )
     if asked == reference.current_code(event.publisher):
         return _unclear(event, "it asks its own publisher: name the organisation that is asked")
+    return None
+
+
+def _asks_clearly(event: ConcernEvent, request: InformationRequest) -> Rejection | None:
+    if event.answers is not None:
+        return _unclear(event, "a request cannot be an answer too: publish two events")
     if not request.purpose.strip():
         return _unclear(event, "it gives no purpose: say what the information is needed for")
     unknown = next((name for name in request.wanted if name not in FIELD_GROUP), None)

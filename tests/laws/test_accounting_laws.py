@@ -20,7 +20,17 @@ from broker.model.values import Claim, Linked, PartInput, SourcePosition
 from broker.offline import Outcome
 from tests.builders import NOW, concern, subject
 from tests.oracle import offline_flow
-from tests.rooms.test_locate_naive import AUTHORITIES, OTHERS, facts, naive, places
+from tests.rooms.test_locate_naive import (
+    AUTHORITIES,
+    OTHERS,
+    facts,
+    naive,
+    places,
+    renewed,
+    requests,
+)
+
+ASKS = t.EventType.INFORMATION_REQUEST
 
 
 @st.composite
@@ -33,13 +43,20 @@ def events(draw: st.DrawFn) -> ConcernEvent:
                 t.Identifier(scheme=t.IdentifierScheme.LOCAL, value=f"c{number}", system="t"),
             ),
             nexus=tuple(draw(st.lists(facts, max_size=4))),
+            necessity=draw(st.sampled_from([None, " ", "Named in a threat for this weekend."])),
         )
         for number in range(draw(st.integers(0, 3)))
     )
+    publisher = draw(st.sampled_from(AUTHORITIES) | st.sampled_from(OTHERS))
+    asked = draw(requests.filter(lambda one: renewed(one.asked_of) != publisher))
+    kinds = [one for one in t.EventType if children or one is not ASKS]
+    kind = draw(st.sampled_from(kinds))
     return concern(
         event_id=str(draw(st.uuids())),
-        publisher=draw(st.sampled_from(AUTHORITIES) | st.sampled_from(OTHERS)),
-        event_type=draw(st.sampled_from(t.EventType)),
+        publisher=publisher,
+        event_type=kind,
+        request=asked if kind is ASKS else None,
+        answers=draw(st.sampled_from([None, None, "a-request"])) if kind is not ASKS else None,
         subjects=children,
         place=draw(st.none() | places) if children else draw(places),
         handling=t.Handling(code=draw(st.sampled_from(["P", "P", "C", "?"]))),
@@ -100,7 +117,10 @@ def test_every_candidate_of_every_part_has_one_leaf_and_the_counts_close(
 @settings(max_examples=60, deadline=None)
 @given(events())
 def test_every_permit_has_its_alert_and_nothing_else_has_one(event: ConcernEvent) -> None:
-    """One sealed delivery for each PERMIT leaf, committed to by it; none for a refusal."""
+    """One alert for each PERMIT leaf, committed to by it; none for a refusal.
+
+    The one receipt beside them tells the publisher of a request or an answer that it was refused.
+    """
     outcome = offline_flow().submit(
         event, NOW, SourcePosition(f"concerns.v1.{event.publisher}", 0, 0)
     )
@@ -109,7 +129,10 @@ def test_every_permit_has_its_alert_and_nothing_else_has_one(event: ConcernEvent
             continue
         leaves = [json.loads(leaf) for leaf in one.leaves]
         told = [leaf for leaf in leaves if leaf.get("outcome") == "PERMIT"]
-        assert len(told) == len(one.deliveries)
+        returned = [leaf for leaf in leaves if "receipt" in leaf]
+        assert len(told) + len(returned) == len(one.deliveries)
+        assert all("originator" in leaf["capacity"] for leaf in returned)
+        assert all(leaf["reasons"] in (["no_necessity"], ["not_asked_for"]) for leaf in returned)
         assert all(leaf["recipient_leaf"] for leaf in told)
         refused = [leaf for leaf in leaves if leaf.get("outcome") in ("DENY", "REVIEW")]
         assert all(leaf["recipient_leaf"] is None and not leaf["released"] for leaf in refused)
