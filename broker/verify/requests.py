@@ -51,7 +51,9 @@ def _asks_clearly(event: ConcernEvent, request: InformationRequest) -> Rejection
         return _unclear(event, "it gives no purpose: say what the information is needed for")
     unknown = next((name for name in request.wanted if name not in FIELD_GROUP), None)
     if unknown is not None:
-        return _unclear(event, f"it asks for {unknown!r}, and no statement has such a field")
+        return _unclear(
+            event, f"it asks for {unknown!r}, and no statement has such a field: name others"
+        )
     return None
 
 
