@@ -5,11 +5,12 @@ over the law and the agreements in force, then what agreements and the part itse
 Pure: the bundle is immutable; it only remembers answers that it would give again.
 """
 
-from broker.decide.bundle import PolicyBundle
+from broker.decide.bundle import Legislation, PolicyBundle
 from broker.decide.cedar import Court, policies_of
-from broker.decide.corrections import corrects
+from broker.decide.corrections import corrected_type, corrects
 from broker.decide.decision import decide
 from broker.decide.facts import PartFacts, Recipient, part_facts, present_fields
+from broker.decide.grounds import LawfulBasis, LegalGround
 from broker.decide.law import Agreement, Condition, Gateway, Party, Permit, Profile
 from broker.decide.limits import within_limits
 from broker.decide.rules import Circumstances, Ruling, rule
@@ -20,6 +21,9 @@ __all__ = [
     "Condition",
     "Court",
     "Gateway",
+    "LawfulBasis",
+    "LegalGround",
+    "Legislation",
     "PartFacts",
     "Party",
     "Permit",
@@ -27,6 +31,7 @@ __all__ = [
     "Profile",
     "Recipient",
     "Ruling",
+    "corrected_type",
     "corrects",
     "decide",
     "part_facts",

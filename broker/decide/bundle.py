@@ -10,16 +10,38 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from broker.decide.cedar import EXISTENCE, Court
 from broker.decide.facts import PartFacts, Recipient
-from broker.decide.law import Agreement, Condition, Gateway, Permit, Profile, resolve_profile
+from broker.decide.grounds import LawfulBasis, LegalGround, lawful_basis
+from broker.decide.law import (
+    Agreement,
+    AgreementIndex,
+    Condition,
+    Gateway,
+    Permit,
+    Profile,
+    Use,
+    resolve_profile,
+)
 from broker.decide.rules import Circumstances, Ruling, rule
 from broker.model.fields import GROUPS
-from broker.model.reference import Reference
+from broker.model.reference import Organisation, Reference
+from broker.model.values import Decision
 
 QUESTIONS = (*GROUPS, EXISTENCE)
 _KEPT = 50_000
 """Profiles and rulings that are kept; beyond that the memory is emptied and filled anew."""
+
+
+class Legislation(msgspec.Struct, frozen=True):
+    """The law besides its Cedar text."""
+
+    gateways: tuple[Gateway, ...]
+    conditions: Mapping[str, Condition]
+    grounds: tuple[LegalGround, ...]
+    desk: str
 
 
 class PolicyBundle:
@@ -30,20 +52,24 @@ class PolicyBundle:
         *,
         court: Court,
         permits: Mapping[str, Permit],
-        gateways: Sequence[Gateway],
-        conditions: Mapping[str, Condition],
+        law: Legislation,
         agreements: Sequence[Agreement],
         bundle_hash: str,
     ) -> None:
         """Made by `broker.policies.load_bundle`, which checks that the pieces fit."""
         self.court = court
         self.permits = permits
-        self.gateways = tuple(gateways)
-        self.conditions = conditions
+        self.gateways = law.gateways
+        self.conditions = law.conditions
         self.agreements = tuple(agreements)
         self.bundle_hash = bundle_hash
+        self.grounds = law.grounds
+        self.desk = law.desk
+        """The duty desk that a pointer names, with its contact."""
+        self._index = AgreementIndex(agreements)
         self._profiles: dict[tuple[str, str, datetime.date], Profile] = {}
-        self._gateways: dict[tuple[str, str, datetime.date], tuple[str, ...]] = {}
+        self._gateways: dict[Use, tuple[str, ...]] = {}
+        self._speaking: dict[tuple[str, str, str], tuple[Agreement, ...]] = {}
         self._rulings: dict[tuple[Circumstances, str | None], Ruling] = {}
 
     def profile(
@@ -53,20 +79,34 @@ class PolicyBundle:
         key = (publisher, recipient, on)
         found = self._profiles.get(key)
         if found is None:
-            found = resolve_profile(
-                self.agreements,
-                known.organisation(publisher, on),
-                known.organisation(recipient, on),
-                on,
-            )
+            one, other = known.organisation(publisher, on), known.organisation(recipient, on)
+            found = resolve_profile(self._shared(one, other), one, other, on)
             _keep(self._profiles, key, found)
         return found
+
+    def speaking(self, profile: Profile, kind: str, event_type: str) -> tuple[Agreement, ...]:
+        """The agreements of a profile that have a say about this recipient and statement."""
+        key = (profile.hash, kind, event_type)
+        found = self._speaking.get(key)
+        if found is None:
+            found = profile.speaking(kind, event_type)
+            _keep(self._speaking, key, found)
+        return found
+
+    def basis(self, facts: PartFacts, decision: Decision) -> LawfulBasis:
+        """What a decision of this bundle rests on: gateways and provisions of data law."""
+        kind = facts.publisher.kind if facts.publisher else "unknown"
+        return lawful_basis(decision, kind, facts.regime, facts.on, self.permits, self.grounds)
+
+    def _shared(self, one: Organisation | None, other: Organisation | None) -> Sequence[Agreement]:
+        return () if one is None or other is None else self._index.between(one, other)
 
     def circumstances(
         self, facts: PartFacts, recipient: Recipient, agreements: tuple[str, ...]
     ) -> Circumstances:
         """What the law may look at for this part and this recipient."""
         kind = facts.publisher.kind if facts.publisher else "unknown"
+        held = tuple(one.id for one in self.conditions_for(facts, recipient.kind))
         return Circumstances(
             role=recipient.role,
             kind=recipient.kind,
@@ -75,9 +115,11 @@ class PolicyBundle:
             event_type=facts.event_type,
             part=facts.part,
             origin_kind=kind,
-            handling=facts.handling,
-            conditions=tuple(one for one in facts.conditions if one in self.conditions),
-            gateways=self._open_gateways(kind, facts.event_type, facts.on),
+            handling="C" if held and facts.handling == "P" else facts.handling,
+            conditions=held,
+            gateways=self._open_gateways(
+                Use(kind, recipient.kind, facts.event_type, facts.part, facts.on)
+            ),
             agreements=agreements,
             cross_border=facts.cross_border,
             family_unsafe=facts.family_unsafe,
@@ -88,7 +130,15 @@ class PolicyBundle:
             serves_placement=recipient.serves_placement,
             necessity_stated=facts.necessity_stated,
             is_answer=facts.is_answer,
+            adult=facts.adult,
+            regime=facts.regime,
+            depersonalised=facts.depersonalised,
         )
+
+    def conditions_for(self, facts: PartFacts, kind: str) -> tuple[Condition, ...]:
+        """The publisher's conditions that the broker knows and that bind this kind of recipient."""
+        known = (self.conditions[one] for one in facts.conditions if one in self.conditions)
+        return tuple(one for one in known if kind not in one.not_for)
 
     def ruling(self, circumstances: Circumstances, lapsed: str | None) -> Ruling:
         """What holds for every field; asked of Cedar once for the same circumstances."""
@@ -102,12 +152,11 @@ class PolicyBundle:
             _keep(self._rulings, key, found)
         return found
 
-    def _open_gateways(self, kind: str, event_type: str, on: datetime.date) -> tuple[str, ...]:
-        key = (kind, event_type, on)
-        found = self._gateways.get(key)
+    def _open_gateways(self, use: Use) -> tuple[str, ...]:
+        found = self._gateways.get(use)
         if found is None:
-            found = tuple(one.id for one in self.gateways if one.opens(kind, event_type, on))
-            _keep(self._gateways, key, found)
+            found = tuple(one.id for one in self.gateways if one.opens(use))
+            _keep(self._gateways, use, found)
         return found
 
 

@@ -7,15 +7,18 @@ for a person, then law and agreements field by field, then what the part itself 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from broker.decide.bundle import PolicyBundle
 from broker.decide.cedar import POLICY_ERROR
-from broker.decide.facts import UNKNOWN_HANDLING, PartFacts, Recipient
-from broker.decide.law import Profile
+from broker.decide.facts import POLICE, PartFacts, Recipient
+from broker.decide.grounds import PART3
+from broker.decide.handling import UNKNOWN_HANDLING
+from broker.decide.law import Agreement, Condition
 from broker.decide.rules import Circumstances, Ruling
 from broker.model.fields import AUDIENCE_OF_KIND, GROUPS
 from broker.model.reference import Reference
+from broker.model.types import EventType
 from broker.model.values import Candidate, Decision, FieldRuling, Outcome
 
 CONTENT, EXISTENCE = "CONTENT", "EXISTENCE"
@@ -26,6 +29,7 @@ NO_NECESSITY, NOT_ASKED_FOR = "no_necessity", "not_asked_for"
 NEEDS_PERSON_TYPES = frozenset({"correction", "retraction"})
 IDENTITY = frozenset(GROUPS["identity"])
 PLACED_IN = "placed_in"
+PLACEMENT = EventType.PLACEMENT_OUT_OF_AREA.value
 
 Withheld = tuple[tuple[str, str], ...]
 
@@ -79,6 +83,9 @@ def _waits_for_person(
     if facts.adult:
         yield "subject_over_18"
     yield from facts.missing_for_placement
+    for one in bundle.conditions_for(facts, candidate.kind):
+        if one.duties_wait and one.needs_person:
+            yield one.needs_person
 
 
 def _by_law(
@@ -90,14 +97,13 @@ def _by_law(
 ) -> Decision:
     publisher = facts.publisher.code if facts.publisher else ""
     profile = bundle.profile(publisher, candidate.organisation, facts.on, reference)
-    speaking = tuple(
-        one.id for one in profile.agreements if one.speaks(recipient.kind, facts.event_type)
-    )
-    circumstances = bundle.circumstances(facts, recipient, speaking)
+    speaking = bundle.speaking(profile, recipient.kind, facts.event_type)
+    circumstances = bundle.circumstances(facts, recipient, tuple(one.id for one in speaking))
     ruling = bundle.ruling(circumstances, profile.lapsed)
     if ruling.error:
         return _refused(facts, candidate, Outcome.DENY, (POLICY_ERROR,))
-    asked = _person_asked_for(facts, bundle)
+    conditions = bundle.conditions_for(facts, recipient.kind)
+    asked = next((one.needs_person for one in conditions if one.needs_person), None)
     released, withheld = _split(facts, recipient, ruling, asked)
     if released:
         return Decision(
@@ -107,7 +113,7 @@ def _by_law(
             released=released,
             withheld=(*withheld, *_equality(facts)),
             reasons=_clauses(released, ruling),
-            obligations=tuple(_obligations(facts, candidate, profile, circumstances, bundle)),
+            obligations=tuple(_obligations(facts, candidate, speaking, conditions)),
         )
     return _nothing_released(facts, candidate, ruling, circumstances, withheld, asked)
 
@@ -124,8 +130,8 @@ def _nothing_released(
     reasons = _by_frequency(withheld)
     everything = (*withheld, *_equality(facts))
     if facts.addressed_to is not None and facts.addressed_to not in candidate.capacity:
-        why = (_returned(facts) or "request_not_for_you",)
-        return Decision(candidate, Outcome.DENY, None, (), everything, why, ())
+        returned = (_returned(facts) or "request_not_for_you",)
+        return Decision(candidate, Outcome.DENY, None, (), everything, returned, ())
     if asked in reasons:
         return Decision(candidate, Outcome.REVIEW, CONTENT, (), everything, (asked,), ())
     if circumstances.agreements:
@@ -136,15 +142,6 @@ def _nothing_released(
         onward = ("onward_prohibited",)
         return Decision(candidate, Outcome.PERMIT, EXISTENCE, pointer, everything, why, onward)
     return Decision(candidate, Outcome.REVIEW, CONTENT, (), everything, reasons, ())
-
-
-def _person_asked_for(facts: PartFacts, bundle: PolicyBundle) -> str | None:
-    """The reason code under which the publisher's condition makes powers wait for a person."""
-    for name in facts.conditions:
-        needs = bundle.conditions[name].needs_person
-        if needs is not None:
-            return needs
-    return None
 
 
 def _split(
@@ -173,13 +170,12 @@ def _split(
 def _obligations(
     facts: PartFacts,
     candidate: Candidate,
-    profile: Profile,
-    circumstances: Circumstances,
-    bundle: PolicyBundle,
+    speaking: Sequence[Agreement],
+    conditions: Iterable[Condition],
 ) -> Iterable[str]:
     """What the recipient must observe, each a reason code, once, in a fixed order."""
-    speaking = [one for one in profile.agreements if one.id in circumstances.agreements]
-    conditions = [bundle.conditions[name].obligation for name in facts.conditions]
+    asked = {one.obligation for one in conditions}
+    placed = facts.event_type == PLACEMENT and PLACED_IN in candidate.capacity
     stated = {
         "onward_prohibited": not speaking or not all(one.onward_allowed for one in speaking),
         "consult_originator": any(one.consult_originator for one in speaking),
@@ -187,10 +183,12 @@ def _obligations(
         "ask_before_telling_family": facts.family_unsafe and not facts.parents_unsafe,
         "child_not_safe_to_tell": facts.child_unsafe,
         "at_a_distance": facts.at_a_distance,
-        "notice_within_five_working_days": facts.emergency_placement
-        and PLACED_IN in candidate.capacity,
+        "notice_within_five_working_days": placed and facts.emergency_placement,
+        "notice_before_placement": placed and not facts.emergency_placement,
+        "further_use_by_law_only": facts.regime == PART3 and candidate.kind != POLICE,
+        "agreement_review_overdue": any(facts.on > one.review_by for one in speaking),
     }
-    return (name for name, holds in stated.items() if holds or name in conditions)
+    return (name for name, holds in stated.items() if holds or name in asked)
 
 
 def _clauses(released: Iterable[FieldRuling], ruling: Ruling) -> tuple[str, ...]:

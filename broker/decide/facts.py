@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import msgspec
 
 from broker.decide.corrections import corrected_type
+from broker.decide.grounds import PART3, UK_GDPR
+from broker.decide.handling import handling_of
 from broker.model.fields import SUSPECT_ROLES, WELFARE_ROLES
 from broker.model.reference import AREA_KINDS, Organisation, Reference
 from broker.model.types import (
@@ -20,15 +22,16 @@ from broker.model.types import (
     EventType,
     NexusKind,
     PartKind,
+    PlaceKind,
+    PlacePrecision,
     Subject,
 )
 from broker.model.values import Candidate, Linked
 
 ADULT_AT = 18
+POLICE = "police"
 SCHEMES = frozenset({"3x5x2", "5x5x5", "ungraded"})
 """Gradings whose letters can be read; any other waits for a person (domain section 2)."""
-HANDLING_CODES = frozenset({"P", "C"})
-UNKNOWN_HANDLING = "unknown"
 
 
 class Recipient(msgspec.Struct, frozen=True):
@@ -77,6 +80,10 @@ class PartFacts(msgspec.Struct, frozen=True):
     necessity_stated: bool
     """Of a request: it says why this child is asked about. Of an answer: the request did."""
     is_answer: bool
+    regime: str = UK_GDPR
+    """`part3` where police hold it for law enforcement (DPA 2018 Part 3), else `uk_gdpr`."""
+    depersonalised: bool = False
+    """A place and no person: what Crime and Disorder Act 1998 s.17A is about."""
 
     @property
     def addressed_to(self) -> str | None:
@@ -109,14 +116,16 @@ def part_facts(linked: Linked, reference: Reference) -> PartFacts:
     if event.place is not None and event.place.la_gss is not None:
         touched |= {reference.current_code(event.place.la_gss)}
     told = subject.safe_to_tell if subject else None
+    code, conditions = handling_of(event)
+    publisher = reference.organisation(event.publisher, on)
     distant = _at_a_distance(event, subject, homes, placed_in, on, reference)
     return PartFacts(
         on=on,
         event_type=corrected_type(part),
         part=part.kind.value,
-        publisher=reference.organisation(event.publisher, on),
-        handling=_handling(event),
-        conditions=event.handling.conditions,
+        publisher=publisher,
+        handling=code,
+        conditions=conditions,
         withheld_from=frozenset(subject.placement.withhold_from)
         if subject and subject.placement
         else frozenset(),
@@ -138,6 +147,8 @@ def part_facts(linked: Linked, reference: Reference) -> PartFacts:
         equality=tuple(_equality_fields(subject)),
         necessity_stated=_necessity_stated(linked),
         is_answer=event.answers is not None,
+        regime=_regime(event, publisher),
+        depersonalised=_depersonalised(event, part.kind),
     )
 
 
@@ -209,9 +220,24 @@ def _necessity_stated(linked: Linked) -> bool:
     return event.answers is not None and bool(linked.requesters)
 
 
-def _handling(event: ConcernEvent) -> str:
-    code = event.handling.code
-    return code if code in HANDLING_CODES else UNKNOWN_HANDLING
+def _regime(event: ConcernEvent, publisher: Organisation | None) -> str:
+    """Only a competent authority can hold something under Part 3 (DPA 2018 s.30)."""
+    police = publisher is not None and publisher.kind == POLICE
+    stated = event.lawful_basis is not None and event.lawful_basis.regime == PART3
+    return PART3 if police and stated else UK_GDPR
+
+
+def _depersonalised(event: ConcernEvent, part: PartKind) -> bool:
+    """About a place that is nobody's home, with nobody in it and a source whom it does not show."""
+    place = event.place
+    return (
+        part is PartKind.PLACE
+        and place is not None
+        and place.kind is not PlaceKind.HOME
+        and place.precision is not PlacePrecision.ADDRESS
+        and not event.subjects
+        and not event.source_identifiable
+    )
 
 
 def _organisations(

@@ -15,6 +15,16 @@ EXPIRED = "agreement_expired"
 NOT_SIGNED = "agreement_not_signed"
 
 
+class Use(msgspec.Struct, frozen=True):
+    """For what a gateway is asked about: who tells what to whom, and when."""
+
+    publisher_kind: str
+    recipient_kind: str
+    event_type: str
+    part: str
+    on: datetime.date
+
+
 class Gateway(msgspec.Struct, frozen=True):
     """A statutory gateway and the days on which it is law. `in_force_from` None: not commenced."""
 
@@ -27,21 +37,32 @@ class Gateway(msgspec.Struct, frozen=True):
     """Kinds of publisher for whose information it is no gateway."""
     never_for: frozenset[str] = frozenset()
     """Types of event for which it is no gateway."""
+    only_to: frozenset[str] = frozenset()
+    """Kinds of recipient that it reaches; empty means any."""
+    only_parts: frozenset[str] = frozenset()
+    """Parts (`subject`, `place`, `group`) that it is about; empty means any."""
+    never_fields: frozenset[str] = frozenset()
+    """Fields that no clause may give on its strength."""
+    switched_on: bool = True
+    """False: it is from general knowledge, and its setting is off until somebody has looked."""
 
     def in_force(self, on: datetime.date) -> bool:
         """True on its days, the last one included."""
         return (
-            self.in_force_from is not None
+            self.switched_on
+            and self.in_force_from is not None
             and self.in_force_from <= on
             and (self.in_force_to is None or on <= self.in_force_to)
         )
 
-    def opens(self, publisher_kind: str, event_type: str, on: datetime.date) -> bool:
-        """Whether it is a gateway for that statement of that kind of publisher on that day."""
+    def opens(self, use: Use) -> bool:
+        """Whether it is a gateway for that use of information."""
         return (
-            self.in_force(on)
-            and publisher_kind not in self.never_from
-            and event_type not in self.never_for
+            self.in_force(use.on)
+            and use.publisher_kind not in self.never_from
+            and use.event_type not in self.never_for
+            and (not self.only_to or use.recipient_kind in self.only_to)
+            and (not self.only_parts or use.part in self.only_parts)
         )
 
 
@@ -52,6 +73,10 @@ class Condition(msgspec.Struct, frozen=True):
     title: str
     needs_person: str | None = None
     """Reason code under which what no duty requires waits for a person."""
+    duties_wait: bool = False
+    """What a duty requires waits as well: even a duty's telling could show a covert source."""
+    not_for: frozenset[str] = frozenset()
+    """Kinds of recipient whom the condition does not hold back."""
     obligation: str | None = None
     """What every recipient must observe."""
 
@@ -81,6 +106,7 @@ class Permit(msgspec.Struct, frozen=True):
     id: str
     duty: bool
     agreement: str | None
+    gateway: str
     only_fields: frozenset[str] = frozenset()
     """If not empty: of its groups, only these fields."""
     transforms: tuple[tuple[str, str], ...] = ()
@@ -113,6 +139,8 @@ class Agreement(msgspec.Struct, frozen=True):
     """Agreements that it replaces between its own parties."""
     onward_allowed: bool
     consult_originator: bool
+    review_by: datetime.date = datetime.date.max
+    """From the day after it is still in force, and its review is overdue."""
 
     def speaks(self, kind: str, event_type: str) -> bool:
         """Whether it has a say about this kind of recipient and type of event."""
@@ -142,6 +170,36 @@ def _signed(lines: tuple[Party, ...], on: datetime.date) -> bool:
     return any(line.signed_on is not None and line.signed_on <= on for line in lines)
 
 
+class AgreementIndex:
+    """Finds the agreements that two organisations can share without looking through all of them."""
+
+    def __init__(self, agreements: Iterable[Agreement]) -> None:
+        """By organisation, by kind and area, and by kind alone, as the parties' lines name them."""
+        self._held: dict[str, Agreement] = {}
+        self._by: dict[tuple[str, str], set[str]] = {}
+        for agreement in agreements:
+            self._held[agreement.id] = agreement
+            for line in agreement.parties:
+                for key in _keys_of_line(line):
+                    self._by.setdefault(key, set()).add(agreement.id)
+
+    def between(self, one: Organisation, other: Organisation) -> tuple[Agreement, ...]:
+        """Every agreement that may have both as parties, by id; none that has them is missing."""
+        shared = self._of(one) & self._of(other)
+        return tuple(self._held[name] for name in sorted(shared))
+
+    def _of(self, organisation: Organisation) -> set[str]:
+        kind = organisation.kind
+        keys = [(organisation.code, ""), ("", kind), *((area, kind) for area in organisation.areas)]
+        return set().union(*(self._by.get(key, set()) for key in keys))
+
+
+def _keys_of_line(line: Party) -> Iterable[tuple[str, str]]:
+    yield from ((code, "") for code in line.organisations)
+    for kind in line.kinds:
+        yield from ((area, kind) for area in line.areas or ("",))
+
+
 class Profile(msgspec.Struct, frozen=True):
     """The agreements in force between one publisher and one recipient on one day."""
 
@@ -150,6 +208,15 @@ class Profile(msgspec.Struct, frozen=True):
     lapsed: str | None
     """Why none is in force where there is one that has expired or is not signed."""
 
+    def speaking(self, kind: str, event_type: str) -> tuple[Agreement, ...]:
+        """Those that have a say about this recipient and statement.
+
+        One that another prevails over is left out only where that other has a say itself.
+        """
+        held = [one for one in self.agreements if one.speaks(kind, event_type)]
+        replaced = frozenset[str]().union(*(one.prevails_over for one in held))
+        return tuple(one for one in held if one.id not in replaced)
+
 
 def resolve_profile(
     agreements: Iterable[Agreement],
@@ -157,10 +224,7 @@ def resolve_profile(
     other: Organisation | None,
     on: datetime.date,
 ) -> Profile:
-    """The profile of two organisations on a day. An unknown organisation has no agreement.
-
-    An agreement that another one prevails over is left out only while that other is in force.
-    """
+    """The profile of two organisations on a day. An unknown organisation has no agreement."""
     standing: dict[Agreement, str] = {}
     if one is not None and other is not None:
         for agreement in agreements:
@@ -168,10 +232,7 @@ def resolve_profile(
             if stands is not None:
                 standing[agreement] = stands
     held = [agreement for agreement, stands in standing.items() if stands == IN_FORCE]
-    replaced = frozenset[str]().union(*(agreement.prevails_over for agreement in held))
-    chosen = tuple(
-        sorted((a for a in held if a.id not in replaced), key=lambda agreement: agreement.id)
-    )
+    chosen = tuple(sorted(held, key=lambda agreement: agreement.id))
     lapsed = None if chosen else min(standing.values(), default=None)
     named = [f"{agreement.id}@{agreement.version}" for agreement in chosen]
     return Profile(digest_text("profile", *named, lapsed or ""), chosen, lapsed)

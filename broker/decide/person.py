@@ -13,7 +13,8 @@ import msgspec
 
 from broker.decide.bundle import PolicyBundle
 from broker.decide.decision import ENGLAND, EXISTENCE, decide
-from broker.decide.facts import UNKNOWN_HANDLING, PartFacts
+from broker.decide.facts import PartFacts
+from broker.decide.handling import UNKNOWN_HANDLING
 from broker.decide.rules import AS_STATED, AUDIENCE_TEXT, NO_AGREEMENT
 from broker.model.fields import AUDIENCE_OF_KIND, GROUPS
 from broker.model.reference import Reference

@@ -48,6 +48,9 @@ class Circumstances(msgspec.Struct, frozen=True):
     serves_placement: bool
     necessity_stated: bool
     is_answer: bool
+    adult: bool = False
+    regime: str = "uk_gdpr"
+    depersonalised: bool = False
 
     def context(self) -> str:
         """The context as Cedar reads it."""

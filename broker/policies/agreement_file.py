@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 
 from broker.model.fields import CAN_BE_SHOWN, FIELD_GROUP, GROUPS
 from broker.model.types import EventType
 from broker.policies.errors import PolicyFileError
+from broker.policies.yaml_file import Strict, complaint, line_of, read_yaml
 
 Kind = Literal[
     "authority", "police", "icb", "health_provider", "school", "charity", "advocate", "council"
@@ -40,13 +39,11 @@ ADDRESSED = frozenset({"asked", "requester"})
 """Nexus of a request and of an answer: what such a clause gives is for that one alone."""
 NEVER = frozenset(GROUPS["source_identity"])
 """Fields that no clause may list: the source's identity never leaves the originator."""
+CLASS_AS_STATED = frozenset({"home", "responsible", "placed_by"})
+"""Who may be told the source's class as stated: the child's own authority (a child has few parents)."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PartyLine(_Strict):
+class PartyLine(Strict):
     """Who is bound: organisations by code, or all of a kind (in an area, if one is named)."""
 
     id: Identity
@@ -65,10 +62,12 @@ class PartyLine(_Strict):
         return self
 
 
-class Recipients(_Strict):
+class Recipients(Strict):
     """To whom a clause applies: kind, front door and nexus; all that are given must fit."""
 
-    kinds: tuple[Kind, ...] = Field(min_length=1)
+    kinds: tuple[Kind, ...] = Field(
+        min_length=1, validation_alias=AliasChoices("kinds", "destOrgTypes")
+    )
     roles: tuple[str, ...] = ()
     nexus: tuple[Nexus, ...] = Field(min_length=1)
 
@@ -79,14 +78,14 @@ class Recipients(_Strict):
         return self
 
 
-class Unless(_Strict):
+class Unless(Strict):
     """Facts of the statement under which a clause does not hold."""
 
     source_identifiable: Literal[True] | None = None
     family_unsafe: Literal[True] | None = None
 
 
-class DataItem(_Strict):
+class DataItem(Strict):
     """One clause: which fields, to whom, on what gateway, shown how."""
 
     id: Identity
@@ -110,17 +109,28 @@ class DataItem(_Strict):
                 field, frozenset()
             ):
                 raise ValueError(f"{field!r} cannot be shown by {self.transform!r}")
+        if "provenance" in self.fields and self.transform == "as_stated":
+            self._class_stays_at_home()
         return self
 
+    def _class_stays_at_home(self) -> None:
+        """The source's class as stated is for the child's own authority; all others get it blurred."""
+        wanted = self.recipients
+        if set(wanted.kinds) != {"authority"} or not set(wanted.nexus) <= CLASS_AS_STATED:
+            raise ValueError(
+                "'provenance' as stated is for the child's own authority only: "
+                "give it to others in a clause of its own with transform: generalise"
+            )
 
-class Onward(_Strict):
+
+class Onward(Strict):
     """What recipients may pass on."""
 
     allowed: bool
     consult_originator: bool
 
 
-class Conditions(_Strict):
+class Conditions(Strict):
     """Conditions of data law on which the parties rely."""
 
     article_6: tuple[str, ...]
@@ -130,7 +140,7 @@ class Conditions(_Strict):
     policy_document: str
 
 
-class AgreementFile(_Strict):
+class AgreementFile(Strict):
     """The whole of one file."""
 
     id: Identity
@@ -157,9 +167,11 @@ class AgreementFile(_Strict):
     rights_contact: str
     dpia_ref: str
     breach_contact_hours: int = Field(ge=1, le=72)
-    effective_from: datetime.date
+    effective_from: datetime.date = Field(
+        validation_alias=AliasChoices("effective_from", "validFrom")
+    )
     review_by: datetime.date
-    expires: datetime.date
+    expires: datetime.date = Field(validation_alias=AliasChoices("expires", "validUntil"))
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
@@ -167,7 +179,7 @@ class AgreementFile(_Strict):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(
-                f"data_items: {', '.join(twice)} is there twice: a reason must name one"
+                f"data_items.{twice[0]}: {twice[0]} is there twice: a reason must name one"
             )
         for item in self.data_items:
             if item.gateway not in self.gateways:
@@ -178,48 +190,20 @@ class AgreementFile(_Strict):
                     f"data_items.{item.id}: {forbidden[0]} is under never_share as well"
                 )
         if not self.effective_from <= self.review_by <= self.expires:
-            raise ValueError("effective_from, review_by and expires must come in that order")
+            raise ValueError(
+                "review_by: effective_from, review_by and expires must come in that order"
+            )
         return self
 
 
 def read_agreement(path: Path) -> AgreementFile:
-    """One agreement, checked. Raises PolicyFileError with file and clause."""
+    """One agreement, checked. Raises PolicyFileError with file, line and clause."""
     raw = read_yaml(path)
     try:
         found = AgreementFile.model_validate(raw)
     except ValidationError as error:
-        raise PolicyFileError(path, "", _said(error, raw)) from None
+        raise complaint(path, error, raw) from None
     if found.id != path.parent.name:
-        raise PolicyFileError(path, "id", f"must be {path.parent.name!r}, as its folder is called")
+        what = f"must be {path.parent.name!r}, as its folder is called"
+        raise PolicyFileError(path, "id", what, line_of(path, ("id",)))
     return found
-
-
-def read_yaml(path: Path) -> Any:
-    """The value in a YAML file. Raises PolicyFileError with the line."""
-    try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PolicyFileError(path, "", "the file is missing: restore it") from None
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or type(error).__name__
-        raise PolicyFileError(path, where, f"cannot be read as YAML ({problem})") from None
-
-
-def _said(error: ValidationError, raw: Any) -> str:
-    """Pydantic's first complaints, with the id of the clause that they are about."""
-    said = []
-    for problem in error.errors(include_url=False)[:5]:
-        place = [str(one) for one in problem["loc"]]
-        if len(place) > 1 and place[0] in {"data_items", "parties"} and place[1].isdigit():
-            place[1] = _id_of(raw, place[0], int(place[1]))
-        said.append(f"{'.'.join(place) or 'file'}: {problem['msg']}")
-    return "; ".join(said)
-
-
-def _id_of(raw: Any, key: str, index: int) -> str:
-    try:
-        return str(raw[key][index]["id"])
-    except (KeyError, IndexError, TypeError):
-        return f"number {index + 1}"

@@ -31,6 +31,7 @@ def permits_of(agreement: AgreementFile) -> dict[str, Permit]:
             id=clause_id(agreement.id, item),
             duty=False,
             agreement=agreement.id,
+            gateway=item.gateway,
             only_fields=frozenset(item.fields),
             transforms=tuple((group, item.transform) for group in _groups(item)),
         )
@@ -65,6 +66,7 @@ def value_of(agreement: AgreementFile) -> Agreement:
         prevails_over=frozenset(agreement.prevails_over),
         onward_allowed=agreement.onward.allowed,
         consult_originator=agreement.onward.consult_originator,
+        review_by=agreement.review_by,
     )
 
 
@@ -101,8 +103,9 @@ def _policy(agreement: AgreementFile, item: DataItem) -> str:
 
 
 def _addressed(item: DataItem) -> Iterable[str]:
-    """A request is for the one that is asked, an answer for the one that asked, and so is a clause
-    for either: without this, whoever has another nexus would read both.
+    """A request is for the one that is asked, an answer for the one that asked.
+
+    So is a clause for either: without this, whoever has another nexus would read both.
     """
     if "asked" not in item.recipients.nexus:
         yield 'context.event_type != "information_request"'

@@ -84,6 +84,9 @@ CIRCUMSTANCES = st.builds(
     grading_unlabelled=st.booleans(),
     placed_away=st.booleans(),
     serves_placement=st.booleans(),
+    adult=st.booleans(),
+    regime=st.sampled_from(["uk_gdpr", "uk_gdpr", "part3"]),
+    depersonalised=st.booleans(),
     necessity_stated=st.booleans(),
     is_answer=st.booleans(),
 )
@@ -279,10 +282,21 @@ def test_an_agreement_that_prevails_replaces_the_other_only_while_it_holds() -> 
     chosen = resolve_profile([baseline, richer], ONE, OTHER, DAY)
     after = resolve_profile([baseline, richer], ONE, OTHER, DAY + datetime.timedelta(1))
 
-    assert [one.id for one in chosen.agreements] == ["richer"]
-    assert [one.id for one in after.agreements] == ["baseline"]
+    assert [one.id for one in chosen.speaking("authority", "concern")] == ["richer"]
+    assert [one.id for one in after.speaking("authority", "concern")] == ["baseline"]
     assert chosen.hash != after.hash
     assert resolve_profile([baseline], ONE, None, DAY).agreements == ()
+
+
+def test_an_agreement_prevails_only_where_it_has_a_say_itself() -> None:
+    """One about exclusions leaves the baseline to rule over everything else."""
+    narrow = agreement(
+        id="narrow", triggers=frozenset({"exclusion"}), prevails_over=frozenset({"x"})
+    )
+    chosen = resolve_profile([agreement(), narrow], ONE, OTHER, DAY)
+
+    assert [one.id for one in chosen.speaking("authority", "exclusion")] == ["narrow"]
+    assert [one.id for one in chosen.speaking("authority", "concern")] == ["x"]
 
 
 def test_every_reason_that_can_be_given_is_explained() -> None:
