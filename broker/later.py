@@ -6,17 +6,19 @@ the day of the act, and record what came of it as a new round. Nothing of an ear
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 
 import msgspec
 
-from broker.flow import DecidedPart, Policy, record_part, shown
+from broker.decide import corrects
+from broker.flow import DecidedPart, Policy, part_input, record_part, shown
+from broker.intake import ENTRY_ONLY, act_binding, correction_binding
 from broker.link import link
-from broker.model.codec import encode
+from broker.model.codec import decode, encode
 from broker.model.sealer import Sealer
-from broker.model.types import Action, DecisionSet
-from broker.model.values import PartInput, PartState, StateEntry
+from broker.model.sealing import unseal
+from broker.model.types import Action, DecisionSet, EventType, Part
+from broker.model.values import Observation, PartInput, PartState, StateEntry
 from broker.record import Ending, ending_record
 from broker.rounds import Acted, Retracted, carry_out, retract
 from broker.weigh import weigh
@@ -29,6 +31,14 @@ class Sealing(msgspec.Struct, frozen=True):
     subject_key: bytes
 
 
+class Round(msgspec.Struct, frozen=True):
+    """What an act did to a part: the state after it, its record, and what was decided, if anything."""
+
+    state: PartState
+    recorded: DecisionSet
+    result: DecidedPart | None = None
+
+
 def act_on_part(
     action: Action,
     act_set_id: str,
@@ -37,7 +47,7 @@ def act_on_part(
     past: Sequence[StateEntry],
     policy: Policy,
     sealing: Sealing,
-) -> tuple[PartState, DecisionSet]:
+) -> Round:
     """A human act on a decided part: one more round.
 
     `part` is the part as it was decided, received at the time of the act; `past` what lay before it.
@@ -45,9 +55,8 @@ def act_on_part(
     linked = link(part, past)
     acted = carry_out(action, part.received_at, state, linked, policy.bundle, policy.reference)
     if not acted.decisions:
-        return acted.state, _without_decisions(
-            acted, action, act_set_id, state, part, policy, sealing
-        )
+        recorded = _without_decisions(acted, action, act_set_id, state, part, policy, sealing)
+        return Round(acted.state, recorded)
     round_of_act = msgspec.structs.replace(
         part, round=acted.round, act_set_id=act_set_id, act=encode(action)
     )
@@ -57,7 +66,8 @@ def act_on_part(
         shown(flagged, decision, weight, sealing.sealer.pairwise) for decision in acted.decisions
     )
     result = DecidedPart(flagged, weight, decided)
-    return acted.state, record_part(result, past, policy, sealing.sealer, sealing.subject_key)
+    recorded = record_part(result, past, policy, sealing.sealer, sealing.subject_key)
+    return Round(acted.state, recorded, result)
 
 
 def _without_decisions(
@@ -81,22 +91,97 @@ def _without_decisions(
     )
 
 
-def retract_part(
-    state: PartState,
-    act_set_id: str,
-    at: datetime.datetime,
-    *,
-    corrected: bool,
+class TakenBack(msgspec.Struct, frozen=True):
+    """What a retraction or a correction leaves behind on one partition."""
+
+    state: PartState | None
+    entries: tuple[StateEntry, ...]
+    recorded: DecisionSet | None = None
+    forwarded: Part | None = None
+    """The part that corrects this one, with the names of those who were told."""
+
+
+def take_back(
+    part: Part,
+    state: PartState | None,
+    entries: tuple[StateEntry, ...],
+    order: int,
     policy: Policy,
     sealing: Sealing,
-) -> Retracted:
-    """A retraction or a correction of a decided part: everyone who was told, and nobody else."""
-    return retract(
+    parts_key: bytes,
+) -> TakenBack:
+    """One retraction record: withdraws what was told of the part, and lets it weigh nothing.
+
+    A record that is only about the entry (its token has been joined to an older one), or about a part
+    that is not decided here, changes the entries alone.
+    """
+    marked = _marked(part, entries, order)
+    act = part.act_set_id or ""
+    correcting = None
+    if part.sealed:
+        binding = correction_binding(part.part_id, act)
+        correcting = decode(unseal(parts_key, part.sealed, binding), Part)
+    if state is None or ENTRY_ONLY in part.flags:
+        forwarded = correcting and msgspec.structs.replace(correcting, only_told=True)
+        return TakenBack(state, marked, forwarded=forwarded)
+    taken: Retracted = retract(
         state,
-        act_set_id,
-        at,
-        corrected=corrected,
+        act,
+        part.received_at,
+        corrected=correcting is not None,
         hashes=policy.hashes,
         sealer=sealing.sealer,
         subject_key=sealing.subject_key,
     )
+    forwarded = correcting and msgspec.structs.replace(
+        correcting,
+        only_told=True,
+        told=taken.told,
+        flags=(*correcting.flags, corrects(EventType(state.event_type))),
+    )
+    return TakenBack(taken.state, marked, taken.recorded, forwarded)
+
+
+def _marked(part: Part, entries: tuple[StateEntry, ...], order: int) -> tuple[StateEntry, ...]:
+    """The entries with this statement's own retracted; a mark in its place where it is not here yet."""
+    statement = (part.publisher, part.event_id)
+    if any(entry.statement == statement for entry in entries):
+        return tuple(
+            msgspec.structs.replace(entry, retracted=True)
+            if entry.statement == statement
+            else entry
+            for entry in entries
+        )
+    at = part.received_at
+    observation = Observation(
+        origin=part.event_id,
+        origin_unknown=True,
+        directness="not_known",
+        specificity="not_stated",
+        letter=None,
+        doubted=False,
+        observed_at=at,
+    )
+    mark = StateEntry(
+        order=order,
+        event_id=part.event_id,
+        publisher=part.publisher,
+        ids=(part.event_id,),
+        harms=(),
+        window=(at, at),
+        observation=observation,
+        retracted=True,
+    )
+    return (*entries, mark)
+
+
+def act_input(original: Part, act: Part, order: int, parts_key: bytes) -> PartInput:
+    """The part as it was decided, received at the time of the act; `order` is its own place."""
+    given = part_input(original, order, parts_key)
+    return msgspec.structs.replace(given, received_at=act.received_at)
+
+
+def opened_act(act: Part, parts_key: bytes) -> Action:
+    """The human act that intake sealed for decide."""
+    binding = act_binding(act.part_id, act.act_set_id or "")
+    return decode(unseal(parts_key, act.sealed, binding), Action)

@@ -7,10 +7,11 @@ run; only what keeps the state differs. Time is what the caller says.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
+from broker.decide import corrected_type
 from broker.flow import (
     DecidedPart,
     Policy,
@@ -20,10 +21,11 @@ from broker.flow import (
     undecided,
 )
 from broker.intake import AliasEntry, SeenEntry, older_of
+from broker.later import Sealing, act_input, act_on_part, opened_act, take_back
 from broker.link import entry_of, join
 from broker.model.codec import encode
 from broker.model.types import Action, ConcernEvent, DecisionSet, Part, PartStep
-from broker.model.values import Rejection, SourcePosition, StateEntry
+from broker.model.values import PartState, Rejection, SourcePosition, StateEntry
 from broker.reception import (
     IntakeResult,
     IntakeView,
@@ -33,6 +35,7 @@ from broker.reception import (
     rejected,
     take,
 )
+from broker.rounds import first_state
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -58,6 +61,8 @@ class OfflineFlow:
         self._seen: dict[str, SeenEntry] = {}
         self._aliases: dict[str, AliasEntry] = {}
         self._entries: dict[str, tuple[StateEntry, ...]] = {}
+        self._states: dict[str, PartState] = {}
+        self._parts: dict[str, Part] = {}
         self._order = 0
 
     def submit(
@@ -87,18 +92,19 @@ class OfflineFlow:
         decided: list[DecidedPart] = []
         sets = list(taken.sets)
         for part in taken.parts:
-            result = self._work_on(part)
-            if result is not None:
-                decided.append(result[0])
-                sets.append(result[1])
+            for result, recorded in self._work_on(part):
+                sets.append(recorded)
+                if result is not None:
+                    decided.append(result)
         return Outcome(tuple(decided), tuple(sets), taken.rejection, taken.duplicate)
 
     def _keep(self, taken: IntakeResult) -> None:
         for token, entry in taken.aliases:
             self._aliases[token] = older_of(self._aliases.get(token), entry)
-        if taken.seen is not None:
-            key, seen = taken.seen
-            self._seen[key] = seen
+        for kept in (taken.seen, taken.mark):
+            if kept is not None:
+                key, seen = kept
+                self._seen[key] = seen
 
     def _alias_rows(self, tokens: tuple[str, ...]) -> Mapping[str, AliasEntry]:
         found: dict[str, AliasEntry] = {}
@@ -110,11 +116,58 @@ class OfflineFlow:
                 wanted.append(found[token].canonical)
         return found
 
-    def _work_on(self, part: Part) -> tuple[DecidedPart, DecisionSet] | None:
+    def _work_on(self, part: Part) -> Iterator[tuple[DecidedPart | None, DecisionSet]]:
         self._order += 1
         if part.step is PartStep.MOVE:
             self._join(part)
-            return None
+        elif part.step is PartStep.RETRACT:
+            yield from self._take_back(part)
+        elif part.step is PartStep.ACT:
+            yield from self._act(part)
+        else:
+            yield self._decide(part)
+
+    def _take_back(self, part: Part) -> Iterator[tuple[DecidedPart | None, DecisionSet]]:
+        taken = take_back(
+            part,
+            self._states.get(part.part_id),
+            self._entries.get(part.part_key, ()),
+            self._order,
+            self._policy,
+            self._sealing(part.part_key),
+            self._reception.parts_key,
+        )
+        self._entries[part.part_key] = taken.entries
+        if taken.state is not None:
+            self._states[part.part_id] = taken.state
+        if taken.recorded is not None:
+            yield None, taken.recorded
+        if taken.forwarded is not None:
+            yield from self._work_on(taken.forwarded)
+
+    def _act(self, part: Part) -> Iterator[tuple[DecidedPart | None, DecisionSet]]:
+        state = self._states.get(part.part_id)
+        if state is None:
+            return
+        given = act_input(self._parts[part.part_id], part, state.order, self._reception.parts_key)
+        past = self._entries.get(part.part_key, ())
+        below = tuple(entry for entry in past if entry.order < state.order)
+        made = act_on_part(
+            opened_act(part, self._reception.parts_key),
+            part.act_set_id or "",
+            state,
+            given,
+            below,
+            self._policy,
+            self._sealing(part.part_key),
+        )
+        self._states[part.part_id] = made.state
+        yield made.result, made.recorded
+
+    def _sealing(self, part_key: str) -> Sealing:
+        return Sealing(self._reception.sealer, self._subject_key(part_key))
+
+    def _decide(self, part: Part) -> tuple[DecidedPart, DecisionSet]:
         past = self._entries.get(part.part_key, ())
         given = part_input(part, self._order, self._reception.parts_key)
         sealer = self._reception.sealer
@@ -123,6 +176,13 @@ class OfflineFlow:
         except Exception:  # noqa: BLE001 -- as in the decide process: an error is a refusal on record
             result = undecided(given, past)
         self._entries[part.part_key] = (*past, entry_of(given))
+        self._parts[part.part_id] = part
+        self._states[part.part_id] = first_state(
+            part,
+            self._order,
+            corrected_type(given),
+            (one.decision for one in result.decided),
+        )
         key = self._subject_key(part.part_key)
         return result, record_part(result, past, self._policy, sealer, key)
 

@@ -27,7 +27,7 @@ from broker.ledger import folder_of
 from broker.model.values import SourcePosition
 from broker.record import intake_set_id
 
-RECEIPT, ORIGINATOR = "receipt", "originator"
+ALERT, RECEIPT, WITHDRAWAL, ORIGINATOR = "alert", "receipt", "withdrawal", "originator"
 Part = tuple[str, str, int, str]
 
 
@@ -47,7 +47,8 @@ class Commitment(msgspec.Struct, frozen=True):
     where: Where
     set_id: str
     addressee: str
-    is_receipt: bool
+    kind: str
+    """What the leaf there must be: `alert`, `withdrawal` or `receipt`."""
 
 
 class _Run(msgspec.Struct):
@@ -114,8 +115,8 @@ class Accounts:
             raise BadLedgerError(
                 f"{shown}: no leaf of the auditors' log {shard} commits to it, or it is here twice"
             )
-        stated = (leaf.set_id, leaf.recipient, leaf.kind == RECEIPT)
-        if stated != (known.set_id, known.addressee, known.is_receipt):
+        stated = (leaf.set_id, leaf.recipient, leaf.kind)
+        if stated != (known.set_id, known.addressee, known.kind):
             raise BadLedgerError(
                 f"{shown}: set, recipient or kind differ from those of {known.where}, "
                 "which commits to it"
@@ -162,7 +163,7 @@ class Accounts:
         if leaf.set_id != intake_set_id(position):
             raise BadLedgerError(f"{where}: its set id is not that of the record it accounts for")
         self._sources.setdefault((source.topic, source.partition), set()).add(source.offset)
-        self._commit(where, leaf.publisher, leaf.receipt, leaf.publisher, leaf, is_receipt=True)
+        self._commit(where, leaf.publisher, leaf.receipt, leaf.publisher, leaf, kind=RECEIPT)
         if isinstance(leaf, Accepted):
             self._take_accepted(where, leaf)
         elif isinstance(leaf, Duplicate):
@@ -203,10 +204,12 @@ class Accounts:
             raise BadLedgerError(f"{where}: decides for {leaf.recipient} a second time")
         run.outcomes[leaf.outcome] += 1
         run.recipients.add(leaf.recipient)
-        if (leaf.outcome == "PERMIT") != (leaf.recipient_leaf is not None):
+        sent = leaf.recipient_leaf is not None
+        may_withdraw = leaf.outcome == "DENY" and leaf.round > 0
+        if sent != (leaf.outcome == "PERMIT") and not (sent and may_withdraw):
             raise BadLedgerError(
                 f"{where}: {leaf.outcome} for {leaf.recipient}, and "
-                + ("nothing" if leaf.recipient_leaf is None else "something")
+                + ("something" if sent else "nothing")
                 + " was sent"
             )
         if leaf.recipient_leaf is not None:
@@ -216,7 +219,7 @@ class Accounts:
                 leaf.recipient_leaf,
                 leaf.recipient,
                 leaf,
-                is_receipt=False,
+                kind=ALERT if leaf.outcome == "PERMIT" else WITHDRAWAL,
             )
         if leaf.receipt is not None:
             self._take_refusal(where, leaf, leaf.receipt)
@@ -229,7 +232,7 @@ class Accounts:
                 f"{where}: a receipt for {leaf.recipient}, and only the publisher of a refused part "
                 "gets one"
             )
-        self._commit(where, leaf.organisation, receipt, leaf.organisation, leaf, is_receipt=True)
+        self._commit(where, leaf.organisation, receipt, leaf.organisation, leaf, kind=RECEIPT)
 
     def _take_closing(self, where: Where, leaf: Closing) -> None:
         run = self._runs.get(where.shard)
@@ -266,10 +269,10 @@ class Accounts:
         addressee: str,
         leaf: Decision | Accepted | Duplicate | Rejected | Action,
         *,
-        is_receipt: bool,
+        kind: str,
     ) -> None:
         held = self.committed.setdefault((where.shard, folder_of(organisation)), {})
-        known = Commitment(where, leaf.set_id, addressee, is_receipt)
+        known = Commitment(where, leaf.set_id, addressee, kind)
         before = held.setdefault(digest, known)
         if before is not known:
             raise BadLedgerError(f"{where}: commits to the same leaf as {before.where}")

@@ -41,6 +41,8 @@ class Facts(msgspec.Struct, frozen=True):
     flags: tuple[str, ...]
     round: int
     past: tuple[StateEntry, ...]
+    only_told: bool = False
+    told: tuple[str, ...] = ()
 
 
 _decoder = msgspec.msgpack.Decoder(Facts)
@@ -71,6 +73,8 @@ def read_facts(facts: bytes) -> tuple[PartInput, tuple[StateEntry, ...]]:
         receipt_set_id=held.receipt_set_id,
         flags=held.flags,
         round=held.round,
+        only_told=held.only_told,
+        told=held.told,
     )
     return part, held.past
 

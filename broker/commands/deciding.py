@@ -33,6 +33,11 @@ from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
 
 SECRET_BYTES = 32
+LATER_FIELDS = (
+    *("event_id", "part_id", "round", "recipient", "mode", "reasons", "obligations", "channel"),
+    *("count", "permit", "deny", "review", "flags"),
+)
+"""What is printed of the leaves of a later round, with `later_outcome`: ids and reasons, no content."""
 Row = dict[str, Any]
 """One object of the output."""
 
@@ -138,15 +143,34 @@ def _decided(line: StatementLine, outcome: FlowOutcome, policy: Policy) -> Decid
     if outcome.duplicate:
         row: Row = {"line": line.number, "duplicate": True, "event_id": line.statement_id}
         return DecidedLine(line, (row,), outcome.sets)
+    later = _later_rows(line, outcome.sets)
+    if not outcome.parts and not isinstance(line.statement, Action):
+        kind = line.statement.event_type.value if line.statement else ""
+        row = {"line": line.number, "recorded": kind, "event_id": line.statement_id}
+        return DecidedLine(line, (row, *later), outcome.sets)
     if isinstance(line.statement, Action):
         row = {
             "line": line.number,
             "recorded": line.statement.kind.value,
             "action_id": line.statement_id,
         }
-        return DecidedLine(line, (row,), outcome.sets)
+        return DecidedLine(line, (row, *later), outcome.sets)
     rows = [row for part in outcome.parts for row in _part_rows(line, part, policy)]
-    return DecidedLine(line, tuple(rows), outcome.sets)
+    return DecidedLine(line, (*later, *rows), outcome.sets)
+
+
+def _later_rows(line: StatementLine, sets: Sequence[DecisionSet]) -> tuple[Row, ...]:
+    """What an act or a retraction did to parts that were decided before, as their leaves say it."""
+    rows: list[Row] = []
+    for one in sets:
+        for encoded in one.leaves:
+            leaf = msgspec.json.decode(encoded)
+            if leaf.get("round"):
+                shown: Row = {name: leaf[name] for name in LATER_FIELDS if name in leaf}
+                closing: Row = {"later_round_closed": True} if leaf["kind"] == "closing" else {}
+                outcome: Row = {"later_outcome": leaf["outcome"]} if "outcome" in leaf else {}
+                rows.append({"line": line.number} | shown | outcome | closing)
+    return tuple(rows)
 
 
 def _rejected(line: StatementLine, rejection: Rejection) -> DecidedLine:

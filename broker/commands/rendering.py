@@ -31,7 +31,10 @@ def show_decided(out: Console, decided: DecidedLine, meanings: Mapping[str, Reas
         elif "duplicate" in row:
             out.print(Text(f"line {row['line']}: event {row['event_id']} again: counted once"))
         elif "recorded" in row:
-            out.print(Text(f"line {row['line']}: {row['recorded']} {row['action_id']} recorded"))
+            name = row.get("action_id") or row["event_id"]
+            out.print(Text(f"line {row['line']}: {row['recorded']} {name} recorded"))
+        elif "round" in row:
+            _show_later(out, row)
         elif "closing" in row:
             _show_part(out, decided, waiting, row)
             _show_closing(out, row)
@@ -114,6 +117,17 @@ def _details(row: Row) -> Table:
     if row["obligations"]:
         table.add_row("must", Text(", ".join(row["obligations"])))
     return table
+
+
+def _show_later(out: Console, row: Row) -> None:
+    """One decision, or the end, of a later round."""
+    if "later_outcome" in row:
+        reasons = ", ".join(row["reasons"])
+        sent = f" ({row['channel']})" if row["channel"] else ""
+        out.print(Text(f"  {row['later_outcome']:<17} {row['recipient']}{sent}  {reasons}"))
+        return
+    flags = f": {', '.join(row['flags'])}" if row["flags"] else ""
+    out.print(Text(f"  round {row['round']}, {row['count']} decisions{flags}", style="bold"))
 
 
 def _show_closing(out: Console, row: Row) -> None:

@@ -1,26 +1,44 @@
 """Intake: bytes to an opened envelope, an event to its parts, identifiers to one subject token."""
 
 from broker.intake.identity import AliasEntry, Resolution, identifier_token, older_of, resolve
+from broker.intake.later import (
+    ENTRY_ONLY,
+    Occasion,
+    act_binding,
+    act_parts,
+    correction_binding,
+    paired,
+    retract_parts,
+)
 from broker.intake.open import MAX_RECORD_BYTES, read_envelope
 from broker.intake.parts import (
     SeenEntry,
+    SeenPart,
     identity_tokens,
     part_binding,
     parts_of,
     position_of,
     resolve_event,
+    seen_parts,
 )
 from broker.intake.split import PartKey, part_id, part_keys
 
 __all__ = [
+    "ENTRY_ONLY",
     "MAX_RECORD_BYTES",
     "AliasEntry",
+    "Occasion",
     "PartKey",
     "Resolution",
     "SeenEntry",
+    "SeenPart",
+    "act_binding",
+    "act_parts",
+    "correction_binding",
     "identifier_token",
     "identity_tokens",
     "older_of",
+    "paired",
     "part_binding",
     "part_id",
     "part_keys",
@@ -29,4 +47,6 @@ __all__ = [
     "read_envelope",
     "resolve",
     "resolve_event",
+    "retract_parts",
+    "seen_parts",
 ]

@@ -55,7 +55,7 @@ def resolve(
     """
     if not tokens:
         return Resolution(token=fallback, entries=())
-    known = {_root(token, aliases) for token in tokens if token in aliases}
+    known = {root_of(token, aliases) for token in tokens if token in aliases}
     if not known:
         oldest = AliasEntry(canonical=min(tokens), born=position)
     else:
@@ -68,7 +68,7 @@ def resolve(
     return Resolution(token=oldest.canonical, entries=rows, joined=joined)
 
 
-def _root(token: str, aliases: Mapping[str, AliasEntry]) -> str:
+def root_of(token: str, aliases: Mapping[str, AliasEntry]) -> str:
     """The canonical token at the end of the chain from `token`."""
     seen = set()
     while token not in seen and token in aliases and aliases[token].canonical != token:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -12,6 +12,15 @@ from broker.intake.split import part_id, part_keys
 from broker.model.sealing import seal
 from broker.model.types import ConcernEvent, Part, PartKind, PartStep
 from broker.model.values import SourcePosition
+
+
+class SeenPart(msgspec.Struct, frozen=True, array_like=True):
+    """One part of an accepted event, by which later acts find it."""
+
+    part_id: str
+    part_key: str
+    kind: PartKind
+    subject_ref: str | None
 
 
 class SeenEntry(msgspec.Struct, frozen=True):
@@ -24,6 +33,8 @@ class SeenEntry(msgspec.Struct, frozen=True):
     received_at: datetime.datetime
     resolutions: tuple[Resolution, ...]
     flags: tuple[str, ...]
+    version: int = 1
+    parts: tuple[SeenPart, ...] = ()
 
 
 def position_of(received_at: datetime.datetime, source: SourcePosition) -> str:
@@ -64,6 +75,21 @@ def resolve_event(
         known.update(resolution.entries)
         found.append(resolution)
     return tuple(found)
+
+
+def seen_parts(event: ConcernEvent, resolutions: Sequence[Resolution]) -> tuple[SeenPart, ...]:
+    """The parts of an event under the tokens to which its subjects were resolved."""
+    return tuple(
+        SeenPart(
+            part_id=part_id(event.publisher, event.event_id, event.version, resolution.token),
+            part_key=resolution.token,
+            kind=key.kind,
+            subject_ref=None
+            if key.subject_index is None
+            else event.subjects[key.subject_index].subject_ref,
+        )
+        for key, resolution in zip(part_keys(event), resolutions, strict=True)
+    )
 
 
 def parts_of(

@@ -976,7 +976,12 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     expires_at: datetime.datetime
     """When it expires; expiry never releases."""
     sealed: bytes
-    """Sealed part."""
+    """HeldContent as MessagePack, padded and sealed to the duty desk; bound to part and round.
+    """
+    key_id: str = ""
+    """Data key of the duty desk under which it is sealed."""
+    wrapped_key: bytes = ""
+    """That data key, HPKE-sealed to the duty desk."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

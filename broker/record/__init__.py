@@ -7,6 +7,7 @@ from broker.record.decisions import (
     decision_record,
     decision_set_id,
 )
+from broker.record.held import HeldContent, WaitingFor, held_binding, held_record
 from broker.record.intake import (
     accepted_record,
     action_record,
@@ -22,7 +23,9 @@ __all__ = [
     "LOOK_BACK_WITHIN",
     "Decided",
     "Ending",
+    "HeldContent",
     "PolicyHashes",
+    "WaitingFor",
     "accepted_record",
     "acknowledge_by",
     "action_record",
@@ -30,6 +33,8 @@ __all__ = [
     "decision_set_id",
     "duplicate_record",
     "ending_record",
+    "held_binding",
+    "held_record",
     "intake_set_id",
     "link_record",
     "rejected_record",

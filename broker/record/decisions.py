@@ -246,6 +246,8 @@ def _facts(linked: Linked, past: Sequence[StateEntry]) -> bytes:
             "flags": part.flags,
             "round": part.round,
             "act": part.act,
+            "only_told": part.only_told,
+            "told": part.told,
             "past": [entry for entry in past if entry.order < part.order],
         }
     )

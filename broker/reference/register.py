@@ -15,6 +15,8 @@ from broker.reference.geography import Geography
 
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda cell: tuple(str(cell).split()))]
 """Codes or words separated by spaces."""
+DESK = "desk"
+"""Kind of the broker's own duty desk: it serves no area, and nothing makes it a candidate."""
 POLICE = "police"
 SERVING_KINDS = frozenset({POLICE, "icb"})
 """Kinds that cover areas: candidates because of where something is, not because they are named."""
@@ -26,7 +28,7 @@ class OrganisationRow(DatedRow):
     code: Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,39}$")]
     name: Annotated[str, Field(min_length=2)]
     kind: Literal[
-        "authority", "police", "icb", "school", "charity", "advocate", "health_provider", "council"
+        "authority", "police", "icb", "school", "charity", "advocate", "health_provider", "council", "desk"
     ]
     country: Literal["England", "Wales", "Scotland"]
     areas: Words
@@ -78,7 +80,7 @@ def _check_areas(placed: Placed[OrganisationRow], register: Register) -> None:
     for code in row.areas:
         if code not in register or register[code].row.kind not in AREA_KINDS:
             raise placed.error(f"areas: {code} is no authority or council of the register")
-    if not row.areas and not row.place_kinds:
+    if not row.areas and not row.place_kinds and row.kind != DESK:
         raise placed.error("areas: name at least one, or a kind of place in place_kinds")
     if row.kind in AREA_KINDS and row.areas != (row.code,):
         raise placed.error("areas: an authority or a council is its own and only area")

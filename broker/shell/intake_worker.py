@@ -113,11 +113,12 @@ class IntakeState:
             row = older_of(known.get(token), entry)
             if row != known.get(token):
                 self._aliases[token.encode()] = msgspec.msgpack.encode(row)
-        if result.seen is not None:
-            key, seen = result.seen
-            packed = msgspec.msgpack.encode(seen)
-            if self._seen.get(key.encode()) != packed:
-                self._seen[key.encode()] = packed
+        for kept in (result.seen, result.mark):
+            if kept is not None:
+                key, seen = kept
+                packed = msgspec.msgpack.encode(seen)
+                if self._seen.get(key.encode()) != packed:
+                    self._seen[key.encode()] = packed
 
 
 def build(settings: Settings) -> faust.App:

@@ -31,7 +31,8 @@ from broker.model.sealing import DataKey
 SECRET_BYTES = 32
 FIRST_EPOCH = "epoch-1"
 FIRST_KEY = "key-1"
-DESK = "duty-desk"
+DESK = "DUTY-DESK"
+"""Code of the broker's duty desk in the register."""
 CODE = re.compile(r"[A-Za-z0-9-]{1,64}")
 """Organisation codes: letters, digits and hyphens, so that they can name folders and topics."""
 WRAP_INFO = b"safeguarding-broker/data-key/v1\n"
@@ -79,7 +80,7 @@ def make_keys(directory: Path, organisations: Sequence[str]) -> None:
         _make_secret(own / f"{name}.key")
     _make_private(own / "ledger.pem", Ed25519PrivateKey.generate)
     _make_private(own / f"intake-{FIRST_EPOCH}.pem", X25519PrivateKey.generate)
-    for code in (*organisations, DESK):
+    for code in dict.fromkeys((*organisations, DESK)):
         folder = directory / "organisations" / code
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _make_private(folder / "signing.pem", Ed25519PrivateKey.generate)
@@ -96,12 +97,11 @@ def load_broker_keys(directory: Path) -> BrokerKeys:
         code: DataKey(entry["key_id"], _unb64(entry["key"]), _unb64(entry["wrapped"]))
         for code, entry in _read_json(own / "data-keys.json").items()
     }
-    desk = data_keys.pop(DESK)
+    desk = data_keys[DESK]
     return BrokerKeys(
         publisher_keys={
             (code, entry["key_id"]): Ed25519PublicKey.from_public_bytes(_unb64(entry["signing"]))
             for code, entry in register["organisations"].items()
-            if code != DESK
         },
         epoch_keys={FIRST_EPOCH: _load_x25519(own / f"intake-{FIRST_EPOCH}.pem")},
         linkage_key=_read_secret(own / "linkage.key"),
@@ -204,7 +204,7 @@ def _make_data_keys(own: Path, directory: Path, organisations: Sequence[str]) ->
     path = own / "data-keys.json"
     held: dict[str, Any] = _read_json(path) if path.exists() else {}
     register = _read_json(directory / "directory.json")["organisations"]
-    for code in (*organisations, DESK):
+    for code in dict.fromkeys((*organisations, DESK)):
         if code in held:
             continue
         key = secrets.token_bytes(SECRET_BYTES)
@@ -217,7 +217,7 @@ def _make_data_keys(own: Path, directory: Path, organisations: Sequence[str]) ->
 def _write_directory(directory: Path, organisations: Sequence[str]) -> None:
     path = directory / "directory.json"
     known = _read_json(path)["organisations"] if path.exists() else {}
-    for code in (*organisations, DESK):
+    for code in dict.fromkeys((*organisations, DESK)):
         folder = directory / "organisations" / code
         known[code] = {
             "key_id": FIRST_KEY,

@@ -1,6 +1,7 @@
 """Verify: who says it, in what form, how old; a rejection names the reason and the remedy."""
 
 from broker.verify.checks import check_action, check_event
+from broker.verify.corrections import TAKES_BACK
 from broker.verify.envelope import PublisherKeys, check_sender
 
-__all__ = ["PublisherKeys", "check_action", "check_event", "check_sender"]
+__all__ = ["TAKES_BACK", "PublisherKeys", "check_action", "check_event", "check_sender"]

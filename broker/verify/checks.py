@@ -18,12 +18,14 @@ from broker.model.types import (
     Action,
     ConcernEvent,
     Envelope,
+    EventType,
     Identifier,
     IdentifierScheme,
     NexusFact,
     Subject,
 )
 from broker.model.values import Rejection
+from broker.verify.corrections import check_correction
 from broker.verify.requests import check_request
 
 CHECK_DIGIT_FAILED = "check_digit_failed"
@@ -52,6 +54,7 @@ def check_event(
         (envelope and _matches_envelope(event, envelope, seed))
         or _within_bounds(event)
         or _has_matter(event)
+        or check_correction(event)
         or check_request(event, reference)
         or _known_codes(event, reference)
         or _not_ahead(event.reported_at, received_at, event.event_id)
@@ -146,6 +149,8 @@ def _within_bounds(event: ConcernEvent) -> Rejection | None:
 def _has_matter(event: ConcernEvent) -> Rejection | None:
     if event.subjects or event.place is not None or event.group is not None:
         return None
+    if event.event_type is EventType.RETRACTION:
+        return None  # it takes back a whole statement: whom that was about is known
     return Rejection(
         "no_subject_and_no_place",
         "the event names no child, no place and no group: say what it is about",

@@ -1,0 +1,126 @@
+"""An opened human act: recorded once, and sent on to the part that it changes."""
+
+from __future__ import annotations
+
+from broker.intake import (
+    Occasion,
+    SeenEntry,
+    act_parts,
+)
+from broker.model.canonical import digest
+from broker.model.types import (
+    Action,
+    Part,
+)
+from broker.model.values import Rejection
+from broker.reception.values import (
+    DESK,
+    HUMAN,
+    STEERING,
+    IntakeResult,
+    IntakeView,
+    Opened,
+    RawRecord,
+    Reception,
+    receipt_content,
+    rejected,
+    repeated,
+)
+from broker.record import (
+    action_record,
+    intake_set_id,
+)
+from broker.verify import check_action
+
+
+def take_action(
+    record: RawRecord,
+    action: Action,
+    opened: Opened,
+    view: IntakeView,
+    reception: Reception,
+) -> IntakeResult:
+    """A human act: recorded with its leaf, once."""
+    refusal = check_action(action, opened.envelope, opened.seed, record.received_at)
+    if refusal is not None:
+        return rejected(record, refusal, reception)
+    refusal = _may_act(record, action, view, reception)
+    if refusal is not None:
+        return rejected(record, refusal, reception)
+    content = digest(opened.encoded)
+    key = f"{action.organisation}/{action.action_id}"
+    known = view.seen(key)
+    if known is not None and known.source != record.source:
+        return repeated(record, action.action_id, content, known, reception)
+    seen = known or SeenEntry(
+        digest=content,
+        source=record.source,
+        set_id=intake_set_id(record.source),
+        received_at=record.received_at,
+        resolutions=(),
+        flags=(),
+    )
+    recorded = action_record(
+        record.source,
+        action,
+        record.envelope_hash,
+        receipt_content(action.action_id, seen),
+        reception.sealer,
+    )
+    return IntakeResult(
+        sets=(recorded,),
+        parts=_act_parts(record, action, opened.encoded, seen, view, reception),
+        seen=(key, seen),
+    )
+
+
+def _act_parts(
+    record: RawRecord,
+    action: Action,
+    encoded: bytes,
+    seen: SeenEntry,
+    view: IntakeView,
+    reception: Reception,
+) -> tuple[Part, ...]:
+    """What decide must do because of an act; nothing for one that is only recorded."""
+    if action.kind not in STEERING:
+        return ()
+    acted_on = view.seen(f"{action.event_publisher}/{action.event_id}")
+    if acted_on is None:
+        return ()
+    occasion = Occasion(record.source, record.received_at, seen.set_id)
+    return act_parts(action, encoded, acted_on, occasion, reception.parts_key)
+
+
+def _may_act(
+    record: RawRecord, action: Action, view: IntakeView, reception: Reception
+) -> Rejection | None:
+    """None if what the act is about is known and the organisation may act on it.
+
+    Reviews, releases and look backs are for the broker's duty desk and for the publisher; the clock's
+    acts are the desk's alone (policies/README.md).
+    """
+    if action.kind not in STEERING:
+        return None
+    acted_on = view.seen(f"{action.event_publisher}/{action.event_id}")
+    if acted_on is None or action.part_id not in (
+        None,
+        *(one.part_id for one in acted_on.parts),
+    ):
+        return Rejection(
+            "unknown_event",
+            "no accepted event of that publisher has that id, or it has no such part: "
+            "name event_publisher, event_id and part_id as the queue shows them",
+            action.action_id,
+        )
+    actor = reception.reference.organisation(action.organisation, record.received_at.date())
+    is_desk = actor is not None and actor.kind == DESK
+    if is_desk or (action.kind in HUMAN and action.organisation == action.event_publisher):
+        return None
+    return Rejection(
+        "not_allowed_to_act",
+        f"a {action.kind.value} is for the broker's duty desk"
+        + (" or the publisher" if action.kind in HUMAN else "")
+        + ": ask them",
+        action.action_id,
+    )

@@ -1,0 +1,178 @@
+"""An opened event: new, a duplicate, refused, taken back, or read again after a crash (same bytes then)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from broker.intake import (
+    Occasion,
+    SeenEntry,
+    identity_tokens,
+    paired,
+    part_keys,
+    parts_of,
+    position_of,
+    resolve_event,
+    retract_parts,
+    seen_parts,
+)
+from broker.model.canonical import digest
+from broker.model.codec import encode
+from broker.model.types import (
+    ConcernEvent,
+    EventType,
+    PartStep,
+)
+from broker.model.values import Rejection
+from broker.reception.values import (
+    IntakeResult,
+    IntakeView,
+    Opened,
+    RawRecord,
+    Reception,
+    receipt_content,
+    rejected,
+    repeated,
+)
+from broker.record import (
+    accepted_record,
+    intake_set_id,
+    link_record,
+)
+from broker.verify import TAKES_BACK, check_event
+
+RETRACTED = "retracted"
+"""Flag: the publisher took the statement back before it came, so it is told to nobody."""
+SAME_NUMBER_TWICE = "same_number_twice"
+"""Flag: two children of one event share a number, so the later one stands alone."""
+
+
+def take_event(
+    record: RawRecord,
+    event: ConcernEvent,
+    opened: Opened,
+    view: IntakeView,
+    reception: Reception,
+) -> IntakeResult:
+    """What becomes of an event: its leaf and receipt, and what decide must do."""
+    checked = check_event(
+        event, opened.envelope, opened.seed, record.received_at, reception.reference
+    )
+    if isinstance(checked, Rejection):
+        return rejected(record, checked, reception)
+    sound, flags = checked
+    content = digest(opened.encoded)
+    key = f"{event.publisher}/{event.event_id}"
+    known = view.seen(key)
+    if known is not None and known.source != record.source:
+        return repeated(record, event.event_id, content, known, reception)
+    seen = known or _first_seen(record, sound, flags, content, view, reception)
+    encoded = opened.encoded if sound is event else encode(sound)
+    if sound.event_type in TAKES_BACK:
+        return _taken_back(record, sound, encoded, seen, view, reception)
+    return _accepted(record, sound, encoded, seen, reception)
+
+
+def _first_seen(
+    record: RawRecord,
+    event: ConcernEvent,
+    flags: tuple[str, ...],
+    content: str,
+    view: IntakeView,
+    reception: Reception,
+) -> SeenEntry:
+    tokens = identity_tokens(event, reception.linkage_key)
+    known = view.aliases(tuple(token for stated in tokens for token in stated))
+    position = position_of(record.received_at, record.source)
+    resolutions = resolve_event(event, reception.linkage_key, known, position)
+    if any(
+        stated and resolution.token == key.key
+        for key, stated, resolution in zip(part_keys(event), tokens, resolutions, strict=True)
+    ):
+        flags = (*flags, SAME_NUMBER_TWICE)
+    if view.seen(_mark_of(event.publisher, event.event_id)) is not None:
+        flags = (*flags, RETRACTED)
+    return SeenEntry(
+        digest=content,
+        source=record.source,
+        set_id=intake_set_id(record.source),
+        received_at=record.received_at,
+        resolutions=resolutions,
+        flags=flags,
+        version=event.version,
+        parts=() if event.event_type is EventType.RETRACTION else seen_parts(event, resolutions),
+    )
+
+
+def _accepted(
+    record: RawRecord,
+    event: ConcernEvent,
+    encoded: bytes,
+    seen: SeenEntry,
+    reception: Reception,
+    *,
+    without_parts: bool = False,
+) -> IntakeResult:
+    parts, moves = (
+        ((), ()) if without_parts else parts_of(event, encoded, seen, reception.parts_key)
+    )
+    accepted = accepted_record(
+        record.source,
+        event,
+        tuple(part.part_id for part in parts),
+        record.envelope_hash,
+        receipt_content(event.event_id, seen, len(parts)),
+        reception.sealer,
+    )
+    joins = tuple(
+        link_record(record.source, event.event_id, move.part_key, move.other_key or "")
+        for move in moves
+    )
+    return IntakeResult(
+        sets=(accepted, *joins),
+        parts=(*moves, *parts),
+        seen=(f"{event.publisher}/{event.event_id}", seen),
+        aliases=tuple(row for resolution in seen.resolutions for row in resolution.entries),
+    )
+
+
+def _taken_back(
+    record: RawRecord,
+    event: ConcernEvent,
+    encoded: bytes,
+    seen: SeenEntry,
+    view: IntakeView,
+    reception: Reception,
+) -> IntakeResult:
+    """A retraction or a correction: to every part of what it takes back, or held until that comes.
+
+    A retraction has no part of its own. The parts of a correction go to decide with what they
+    correct, so that they reach those who were told; those that correct nothing go alone.
+    """
+    original = view.seen(f"{event.publisher}/{event.relates_to}")
+    is_retraction = event.event_type is EventType.RETRACTION
+    taken = _accepted(record, event, encoded, seen, reception, without_parts=is_retraction)
+    if original is None:
+        mark = (_mark_of(event.publisher, event.relates_to or ""), seen)
+        return msgspec.structs.replace(taken, mark=mark)
+    own = [part for part in taken.parts if part.step is PartStep.DECIDE]
+    moves = [part for part in taken.parts if part.step is PartStep.MOVE]
+    limited = [msgspec.structs.replace(part, only_told=True) for part in own]
+    corrections = paired(original, limited)
+    sent_on = {part.part_id for part in corrections.values()}
+    alone = [part for part in limited if part.part_id not in sent_on]
+    back = retract_parts(
+        event.publisher,
+        event.relates_to or "",
+        original,
+        Occasion(record.source, record.received_at, seen.set_id),
+        view.aliases(tuple(one.part_key for one in original.parts)),
+        corrections,
+        reception.parts_key,
+    )
+    return msgspec.structs.replace(taken, parts=(*moves, *back, *alone))
+
+
+def _mark_of(publisher: str, event_id: str) -> str:
+    """Key of intake's note that a statement was taken back before it came."""
+    return f"{RETRACTED}/{publisher}/{event_id}"
