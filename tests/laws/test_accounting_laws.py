@@ -33,6 +33,14 @@ from tests.rooms.test_locate_naive import (
 ASKS = t.EventType.INFORMATION_REQUEST
 
 
+ABOUT_ANOTHER = {
+    t.EventType.CORRECTION,
+    t.EventType.RETRACTION,
+    t.EventType.INFORMATION_REQUEST,
+}
+"""Statements about a statement: they have laws of their own."""
+
+
 @st.composite
 def events(draw: st.DrawFn) -> ConcernEvent:
     """An event about up to three children, or about a place, anywhere in England."""
