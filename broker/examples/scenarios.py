@@ -25,6 +25,7 @@ TEST_RANGE = "999"
 """NHS numbers that begin so are never issued: made-up children get these."""
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NHS_NUMBER = re.compile(r"[0-9]{10}")
+NUMBERED = re.compile(r"\{n(\+[0-9]+)?\}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -53,10 +54,17 @@ class Origins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What must become of one event. `told` is complete: nobody else may be told."""
+    """What must become of one event, or of some of its parts.
+
+    `told` is complete for each of them: nobody else may be told.
+    """
 
     event: str
     told: dict[str, Told]
+    subjects: tuple[str, ...] = ()
+    """subject_refs of the parts that this is about; empty: all parts of the event."""
+    returned: str | None = None
+    """Reason code of the receipt by which the publisher learns that each of these was refused."""
     not_told: dict[str, str] = {}
     """Recipient -> reason code that must be among those given."""
     withheld: dict[str, dict[str, str]] = {}
@@ -88,8 +96,19 @@ class Scenario(msgspec.Struct, frozen=True):
 
     @property
     def told(self) -> tuple[tuple[str, str], ...]:
-        """(event id, recipient) of every alert that must arrive, and no other."""
-        return tuple((one.event, recipient) for one in self.expect for recipient in one.told)
+        """(event id, recipient) of every alert that must arrive, once a part, and no other."""
+        return tuple(
+            (one.event, recipient)
+            for one in self.expect
+            for recipient in one.told
+            for _ in self.parts_of(one)
+        )
+
+    def parts_of(self, expectation: Expectation) -> tuple[str, ...]:
+        """subject_refs of the parts that it is about; one empty text for a place or a group."""
+        event = next(one for one in self.events if one.event_id == expectation.event)
+        every = tuple(subject.subject_ref for subject in event.subjects) or ("",)
+        return expectation.subjects or every
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,7 +138,38 @@ def fresh_scenarios(
 
 
 def _read(path: Path) -> Any:
-    return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    return _written_out(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
+
+
+def _written_out(value: Any) -> Any:
+    """`value` with each `{for_each: [first, last], make: ...}` of a list written out.
+
+    In the texts of what is made `{n}` is the number, `{n+6}` one further on, both of two digits, and
+    `{nhs}` a made-up NHS number that belongs to it.
+    """
+    if isinstance(value, Mapping):
+        return {name: _written_out(one) for name, one in value.items()}
+    if not isinstance(value, list):
+        return value
+    found: list[Any] = []
+    for one in value:
+        if isinstance(one, Mapping) and one.keys() == {"for_each", "make"}:
+            first, last = one["for_each"]
+            found.extend(_numbered(one["make"], number) for number in range(first, last + 1))
+        else:
+            found.append(_written_out(one))
+    return found
+
+
+def _numbered(value: Any, number: int) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _numbered(one, number) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_numbered(one, number) for one in value]
+    if not isinstance(value, str):
+        return value
+    text = NUMBERED.sub(lambda found: f"{number + int(found[1] or 0):02d}", value)
+    return text.replace("{nhs}", _made_up_number(f"numbered/{number}"))
 
 
 def _scenario(path: Path, raw: Any) -> Scenario:

@@ -131,11 +131,11 @@ def _table(
         publisher = _short(names, event.publisher)
         if not rows:
             table.add_row(publisher, "[dim]waiting ...[/]", "", "", "", "")
-        for row in rows:
-            if NO_NEXUS not in row.reasons:
-                _add(table, publisher, row, arrived.get(row.key), names)
-                publisher = ""
-        without = [row for row in rows if NO_NEXUS in row.reasons]
+        # An event about forty children has forty parts: what is alike stands in one line.
+        for row, count in Counter(row for row in rows if NO_NEXUS not in row.reasons).items():
+            _add(table, publisher, row, count, arrived.get(row.key), names)
+            publisher = ""
+        without = {row.recipient for row in rows if NO_NEXUS in row.reasons}
         if without:
             told = f"{len(without)} neighbours"
             table.add_row(publisher, told, "adjacent only", "DENY", NO_NEXUS, "", style="dim")
@@ -144,17 +144,24 @@ def _table(
 
 
 def _add(
-    table: Table, publisher: str, row: Row, arrival: Arrival | None, names: Mapping[str, str]
+    table: Table,
+    publisher: str,
+    row: Row,
+    count: int,
+    arrival: Arrival | None,
+    names: Mapping[str, str],
 ) -> None:
+    """A line for `count` parts that were decided alike for this candidate."""
+    parts = f" ({count} parts)" if count > 1 else ""
     outcome = f"{row.outcome} {row.mode}" if row.outcome == "PERMIT" and row.mode else row.outcome
     code, _, role = row.recipient.partition(":")
     table.add_row(
         publisher,
         f"{_short(names, code)} [dim]{role}[/]",
         ", ".join(row.capacity).replace("_", " "),
-        f"[{STYLES[row.outcome]}]{outcome}[/]",
+        f"[{STYLES[row.outcome]}]{outcome}{parts}[/]",
         row.reasons[0] + (f" +{len(row.reasons) - 1}" if len(row.reasons) > 1 else ""),
-        str(arrival.milliseconds) if arrival else "",
+        str(arrival.milliseconds) if arrival and row.outcome == "PERMIT" else "",
     )
 
 

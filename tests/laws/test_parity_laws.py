@@ -25,7 +25,13 @@ from broker.model.types import AlertContent, Channel
 from broker.model.values import SourcePosition
 from tests.oracle import SECRET, offline_flow
 
-EVENTS = [one for scenario in load_scenarios() for one in scenario.events]
+EVENTS = [
+    msgspec.structs.replace(one, subjects=one.subjects[:1])
+    for scenario in load_scenarios()
+    for one in scenario.events
+]
+"""Of an event about several children the part about the first: each part is decided by itself."""
+ABOUT_A_CHILD = [one for one in EVENTS if one.subjects]
 CLASS_FIELD = "provenance"
 BROAD = {"family_or_community", "professional"}
 
@@ -119,7 +125,11 @@ def test_an_officers_habitual_grade_buys_nothing(
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.sampled_from(EVENTS), st.sampled_from(["WBRI", "BCRB", "APKN"]), st.sampled_from("FMU"))
+@given(
+    st.sampled_from(ABOUT_A_CHILD),
+    st.sampled_from(["WBRI", "BCRB", "APKN"]),
+    st.sampled_from("FMU"),
+)
 def test_ethnicity_and_sex_reach_no_decision_and_no_alert(
     event: t.ConcernEvent, code: str, sex: str
 ) -> None:

@@ -7,6 +7,7 @@ code exchanged for its counterpart must give the same answers with the codes exc
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,14 @@ from broker.flow import DecidedPart
 from broker.model.codec import decode
 from broker.model.sealer import sealed_for
 from broker.model.sealing import unpad, unseal
-from broker.model.types import AlertContent, Channel
+from broker.model.types import (
+    AlertContent,
+    Channel,
+    IntakeOutcome,
+    ReceiptContent,
+    SealedDelivery,
+    SetKind,
+)
 from broker.model.values import Decision, Outcome, SourcePosition
 from broker.record import Decided
 from tests.builders import NOW
@@ -40,29 +48,48 @@ NEIGHBOURS_DIFFER = "adjacent"
 
 
 class Played(msgspec.Struct):
-    """One scenario, played: event id -> its one part, and every alert that left, opened."""
+    """One scenario, played: its parts, every alert that left, opened, and every refused part."""
 
-    parts: dict[str, DecidedPart]
-    alerts: dict[tuple[str, str], AlertContent]
+    parts: dict[tuple[str, str], DecidedPart]
+    """(event id, subject_ref) -> part; the subject_ref of a place or a group is empty."""
+    alerts: dict[tuple[str, str, str], AlertContent]
+    """(event id, subject_ref, recipient) -> alert."""
+    returned: dict[tuple[str, str], ReceiptContent]
+    """(event id, subject_ref) -> the receipt that tells its publisher that it was refused."""
+
+    def part(self, event_id: str) -> DecidedPart:
+        """The one part of an event that has one."""
+        (found,) = [part for (one, _), part in self.parts.items() if one == event_id]
+        return found
 
 
 def play(scenario: Scenario) -> Played:
     """The whole scenario through one flow, in order, each event at its time."""
     flow = offline_flow()
-    played = Played({}, {})
+    played = Played({}, {}, {})
     for offset, publication in enumerate(scenario.publications):
         event = publication.event
         source = SourcePosition(f"concerns.v1.{event.publisher}", 0, offset)
         outcome = flow.submit(event, publication.at, source)
         assert outcome.rejection is None, outcome.rejection
-        (played.parts[event.event_id],) = outcome.parts
-        for one in outcome.sets:
+        sets = [one for one in outcome.sets if one.kind is SetKind.DECISION]
+        for part, one in zip(outcome.parts, sets, strict=True):
+            subject = part.linked.part.subject
+            key = (event.event_id, subject.subject_ref if subject else "")
+            played.parts[key] = part
             for delivery in one.deliveries:
-                if delivery.channel in (Channel.ALERT, Channel.MANUAL):
-                    bound = sealed_for(delivery.recipient, one.set_id)
-                    content = decode(unpad(unseal(SECRET, delivery.sealed, bound)), AlertContent)
-                    played.alerts[content.event_id, content.recipient] = content
+                keep(played, key, delivery, one.set_id)
     return played
+
+
+def keep(played: Played, key: tuple[str, str], delivery: SealedDelivery, set_id: str) -> None:
+    """Opens one delivery as its recipient would."""
+    plain = unpad(unseal(SECRET, delivery.sealed, sealed_for(delivery.recipient, set_id)))
+    if delivery.channel is Channel.RECEIPT:
+        played.returned[key] = decode(plain, ReceiptContent)
+    else:
+        content = decode(plain, AlertContent)
+        played.alerts[*key, content.recipient] = content
 
 
 @pytest.fixture(scope="module", params=[*HERE, *ELSEWHERE, *FRESH], ids=lambda one: one.code)
@@ -81,7 +108,31 @@ def decisions(part: DecidedPart) -> dict[str, Decision]:
 
 
 def expected(scenario: Scenario, played: Played) -> Iterator[tuple[Expectation, DecidedPart]]:
-    return ((one, played.parts[one.event]) for one in scenario.expect)
+    """Each expectation with each part that it is about."""
+    return (
+        (one, played.parts[one.event, subject])
+        for one in scenario.expect
+        for subject in scenario.parts_of(one)
+    )
+
+
+def alerts_of(played: Played, part: DecidedPart) -> dict[str, AlertContent]:
+    """Recipient -> alert about that part."""
+    subject = part.linked.part.subject
+    key = (part.linked.part.event.event_id, subject.subject_ref if subject else "")
+    return {who: alert for (*about, who), alert in played.alerts.items() if tuple(about) == key}
+
+
+def test_every_part_has_one_expectation(scenario: Scenario) -> None:
+    """None is forgotten and none is expected twice, so that `told` is complete over all."""
+    about = Counter((one.event, ref) for one in scenario.expect for ref in scenario.parts_of(one))
+    every = {
+        (event.event_id, ref)
+        for event in scenario.events
+        for ref in [one.subject_ref for one in event.subjects] or [""]
+    }
+
+    assert about == Counter(every)
 
 
 def test_exactly_those_are_told_who_must_be(scenario: Scenario, played: Played) -> None:
@@ -89,14 +140,33 @@ def test_exactly_those_are_told_who_must_be(scenario: Scenario, played: Played) 
     for wanted, part in expected(scenario, played):
         told = {who for who, one in decisions(part).items() if one.outcome is Outcome.PERMIT}
         assert told == set(wanted.told), wanted.event
-        assert {who for event, who in played.alerts if event == wanted.event} == told
+        assert alerts_of(played, part).keys() == told
 
 
 def test_each_alert_shows_what_it_must_and_nothing_else(scenario: Scenario, played: Played) -> None:
     """Fields, values, clauses and obligations, as the opened alert has them."""
-    for wanted, _ in expected(scenario, played):
+    for wanted, part in expected(scenario, played):
+        alerts = alerts_of(played, part)
         for recipient, told in wanted.told.items():
-            check_alert(played.alerts[wanted.event, recipient], told)
+            check_alert(alerts[recipient], told)
+
+
+def test_a_publisher_learns_of_each_part_that_was_refused(
+    scenario: Scenario, played: Played
+) -> None:
+    """With the reason, in words that say what to do; of no other part is such a receipt made."""
+    wanted = {
+        (one.event, ref): one.returned
+        for one in scenario.expect
+        for ref in scenario.parts_of(one)
+        if one.returned is not None
+    }
+
+    assert {key: one.reason for key, one in played.returned.items()} == wanted
+    for (_, subject_ref), one in played.returned.items():
+        assert one.outcome is IntakeOutcome.REFUSED
+        assert (one.explanation or "").startswith(f"{subject_ref}: ")
+        assert "publish" in (one.explanation or "")
 
 
 def check_alert(alert: AlertContent, told: Told) -> None:
@@ -161,11 +231,11 @@ def test_acknowledgement_is_due_before_the_threatened_window_opens(
     scenario: Scenario, played: Played
 ) -> None:
     """A warning about Saturday is worth something only before Saturday."""
-    for wanted, _ in expected(scenario, played):
+    for wanted, part in expected(scenario, played):
         if wanted.acknowledge_before is not None:
+            alerts = alerts_of(played, part)
             for recipient in wanted.told:
-                alert = played.alerts[wanted.event, recipient]
-                assert alert.acknowledge_by < wanted.acknowledge_before
+                assert alerts[recipient].acknowledge_by < wanted.acknowledge_before
 
 
 def test_an_echo_counts_once_and_a_new_pair_of_eyes_counts(
@@ -186,18 +256,19 @@ def test_four_records_weigh_what_the_one_observation_weighs(scenario: Scenario) 
     alone = offline_flow().submit(
         first, last.at, SourcePosition(f"concerns.v1.{first.publisher}", 0, 0)
     )
-    echoed = play(scenario).parts[last.event.event_id].weight
+    played = play(scenario)
+    echoed = played.part(last.event.event_id).weight
 
     assert echoed.value == alone.parts[0].weight.value
     assert echoed.computed_letter is None
-    assert play(scenario).parts[scenario.events[4].event_id].weight.value > echoed.value
+    assert played.part(scenario.events[4].event_id).weight.value > echoed.value
 
 
 def test_one_child_is_one_subject_and_two_projections() -> None:
     """S3: the same pseudonym for one recipient over both events, another for every other."""
     alerts = play(HERE[2]).alerts
     by_recipient: dict[str, set[str]] = {}
-    for (_, recipient), alert in alerts.items():
+    for (*_, recipient), alert in alerts.items():
         by_recipient.setdefault(recipient.split(":")[0], set()).add(alert.part)
 
     assert all(len(pseudonyms) == 1 for pseudonyms in by_recipient.values())
