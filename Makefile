@@ -25,6 +25,10 @@ run: $(STAMP) ## Start Kafka and the broker and play the scenarios. ONCE=1: stop
 test: lint ## Check style, types and layers, then run every test.
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: prove
+prove: $(STAMP) ## Prove law and agreements by Cedar's analysis. Builds the Cedar tools once (needs cargo).
+	@scripts/prove $(ARGS)
+
 .PHONY: lint
 lint: $(STAMP) ## Check style, types and layers only.
 	@$(BIN)/ruff check $(SOURCES)
@@ -40,6 +44,7 @@ format: $(STAMP) ## Put the source in the project's format, mending what can be 
 .PHONY: lock
 lock: $(STAMP) ## Resolve the Python dependencies anew into requirements/*.lock.
 	@$(UV_COMPILE) --upgrade --group dev pyproject.toml -o requirements/project.lock
+	@$(UV_COMPILE) --upgrade --group pyproject.toml:prove -o requirements/prove.lock
 	@$(UV_COMPILE) --no-deps requirements/bootstrap.in -o requirements/bootstrap.lock
 
 .PHONY: clean
