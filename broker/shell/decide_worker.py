@@ -1,9 +1,10 @@
 """The decide process: a Faust worker around `broker.flow.decide_part`; scales by partition.
 
-Per part: read the past from the table, decide, leave an entry. Per batch: fetch or make the
-subjects' keys, seal, send one batch of decision sets, acknowledge. An entry carries the offset of
-the part that made it and a part sees only entries below its own, so deciding again after a crash,
-with later entries already in state, gives the same bytes.
+Per record: read the past from the tables, decide (or carry out an act, or take back), leave an entry.
+Per batch: fetch or make the subjects' keys, seal, send one batch of decision sets, acknowledge. An
+entry carries the offset of the part that made it and a part sees only entries below its own; a
+part's state carries the round of each entry. So doing it again after a crash, with later entries
+already in state, gives the same bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer
 
+from broker.decide import corrected_type
 from broker.flow import (
     DecidedPart,
     Policy,
@@ -23,86 +25,177 @@ from broker.flow import (
     record_part,
     undecided,
 )
+from broker.later import Sealing, act_input, act_on_part, opened_act, take_back
 from broker.link import entry_of, join
 from broker.model.codec import decode, encode
 from broker.model.sealing import seal, unseal
-from broker.model.types import Part, PartStep
-from broker.model.values import StateEntry
+from broker.model.types import DecisionSet, Part, PartStep
+from broker.model.values import PartInput, PartState, StateEntry
+from broker.record import held_record
+from broker.rounds import first_state
 from broker.shell.batches import Batcher
 from broker.shell.crash import point
-from broker.shell.kafka import DECISIONS_TOPIC, PARTS_TOPIC, make_app, make_producer, send_all
+from broker.shell.decide_state import DecideState, PartReader
+from broker.shell.kafka import (
+    DECISIONS_TOPIC,
+    HELD_TOPIC,
+    PARTS_TOPIC,
+    make_app,
+    make_producer,
+    send_all,
+)
 from broker.shell.keys import BrokerKeys, SubjectKeys, load_broker_keys
 from broker.shell.logs import configure
-from broker.shell.policy import load_policy
+from broker.shell.policy import PolicyHolder
 from broker.shell.settings import Settings
 
 PARTITIONS = 2
 """Partitions of parts.v1, as in deploy/topics.yaml; a test holds them equal."""
 
 log = structlog.get_logger()
+Message = tuple[str, bytes | None, bytes | None]
 
 
 class Work(msgspec.Struct, frozen=True):
-    """The outcome of one part: a decided part with its past, or a message to another key."""
+    """The outcome of one record: a decided part with its past, or what an act or a join made."""
 
     part: Part
     result: DecidedPart | None = None
     past: tuple[StateEntry, ...] = ()
-    handed_over: Part | None = None
+    policy: Policy | None = None
+    """By which `result` was decided: the record names it, whatever is in force when it is sent."""
+    recorded: tuple[DecisionSet, ...] = ()
+    sent_on: tuple[Part, ...] = ()
+    """Records for other keys of parts.v1."""
+    held: tuple[tuple[bytes, bytes | None], ...] = ()
+    """Records of held.v1: part id, and what waits (None: nothing any more)."""
 
 
-class LinkState:
-    """The table of entries by part key. Values are MessagePack: ids, harms and times, no content."""
+class Decider:
+    """Turns records of parts.v1 into work; all that it needs, and nothing of Faust's streams."""
 
-    def __init__(self, app: faust.App) -> None:
-        """As many partitions as parts.v1."""
-        self._table = app.Table("link", partitions=PARTITIONS, key_type=bytes, value_type=bytes)
+    def __init__(self, state: DecideState, keys: BrokerKeys, subjects: SubjectKeys) -> None:
+        """`state` is that of the partition whose records it is given."""
+        self._state = state
+        self._keys = keys
+        self._subjects = subjects
 
-    def past(self, part_key: str) -> tuple[StateEntry, ...]:
-        """All entries of one key, in order."""
-        held = self._table.get(part_key.encode())
-        if held is None:
-            return ()
-        return msgspec.msgpack.decode(held, type=tuple[StateEntry, ...])
+    def work_on(self, part: Part, order: int, policy: Policy, original: Part | None) -> Work:
+        """One record: `original` is the part that an act is about, as it was decided."""
+        past = tuple(entry for entry in self._state.past(part.part_key) if entry.order < order)
+        if part.step is PartStep.MOVE:
+            return Work(part, sent_on=(_handed_over(part, past, self._keys.parts_key),))
+        if part.step is PartStep.ADOPT:
+            self._adopt(part, order)
+            return Work(part)
+        if part.step is PartStep.RETRACT:
+            return self._take_back(part, order, policy)
+        if part.step is PartStep.ACT:
+            return self._act(part, original, policy)
+        return self._decide(part, order, past, policy)
 
-    def keep(self, part_key: str, entries: tuple[StateEntry, ...]) -> None:
-        """Replaces the entries of one key."""
-        self._table[part_key.encode()] = msgspec.msgpack.encode(entries)
+    def _decide(self, part: Part, order: int, past: tuple[StateEntry, ...], policy: Policy) -> Work:
+        given = part_input(part, order, self._keys.parts_key)
+        try:
+            result = decide_part(given, past, policy, self._keys.sealer.pairwise)
+        except Exception as error:  # noqa: BLE001 -- an error while deciding is a refusal and an alarm, never a lost part
+            log.error("policy_error", error=type(error).__name__, offset=order)
+            result = undecided(given, past)
+        entry = entry_of(given)
+        known = self._state.past(part.part_key)
+        if all(one.statement != entry.statement for one in known):
+            self._state.keep(part.part_key, (*known, entry))
+        state = self._state.rounds(part.part_id)
+        if state is None:
+            state = first_state(
+                part, order, corrected_type(given), (one.decision for one in result.decided)
+            )
+            self._state.keep_rounds(state)
+        waits = any(one.resolved is None for one in state.waiting)
+        held = self._held(state, given) if waits else ()
+        return Work(part, result=result, past=past, policy=policy, held=held)
 
+    def _act(self, part: Part, original: Part | None, policy: Policy) -> Work:
+        state = self._state.rounds(part.part_id)
+        if state is None or original is None:
+            # The part is older than parts.v1 keeps: the act is on record, and nothing more can be shown.
+            log.error("part_forgotten", topic=PARTS_TOPIC, reason=part.step.value)
+            return Work(part)
+        given = act_input(original, part, state.order, self._keys.parts_key)
+        past = self._state.past(part.part_key)
+        below = tuple(entry for entry in past if entry.order < state.order)
+        made = act_on_part(
+            opened_act(part, self._keys.parts_key),
+            part.act_set_id or "",
+            state,
+            given,
+            below,
+            policy,
+            self._sealing(part.part_key),
+        )
+        self._state.keep_rounds(made.state)
+        return Work(part, recorded=(made.recorded,), held=self._held(made.state, given))
 
-def work_on(part: Part, order: int, state: LinkState, policy: Policy, keys: BrokerKeys) -> Work:
-    """One record of parts.v1: decide it, hand state over, or take state over."""
-    past = tuple(entry for entry in state.past(part.part_key) if entry.order < order)
-    if part.step is PartStep.MOVE:
-        return Work(part, handed_over=_handed_over(part, past, keys.parts_key))
-    if part.step is PartStep.ADOPT:
-        packed = unseal(keys.parts_key, part.sealed, _adopt_binding(part))
+    def _take_back(self, part: Part, order: int, policy: Policy) -> Work:
+        taken = take_back(
+            part,
+            self._state.rounds(part.part_id),
+            self._state.past(part.part_key),
+            order,
+            policy,
+            self._sealing(part.part_key),
+            self._keys.parts_key,
+        )
+        self._state.keep(part.part_key, taken.entries)
+        if taken.state is None or taken.recorded is None:
+            return Work(part, sent_on=(taken.forwarded,) if taken.forwarded else ())
+        self._state.keep_rounds(taken.state)
+        return Work(
+            part,
+            recorded=(taken.recorded,),
+            sent_on=(taken.forwarded,) if taken.forwarded else (),
+            held=((part.part_id.encode(), None),),
+        )
+
+    def _adopt(self, part: Part, order: int) -> None:
+        packed = unseal(self._keys.parts_key, part.sealed, _adopt_binding(part))
         moved = msgspec.msgpack.decode(packed, type=tuple[StateEntry, ...])
         renumbered = tuple(msgspec.structs.replace(entry, order=order) for entry in moved)
-        state.keep(part.part_key, join(state.past(part.part_key), renumbered))
-        return Work(part)
-    given = part_input(part, order, keys.parts_key)
-    try:
-        result = decide_part(given, past, policy, keys.sealer.pairwise)
-    except Exception as error:  # noqa: BLE001 -- an error while deciding is a refusal and an alarm, never a lost part
-        log.error("policy_error", error=type(error).__name__, offset=order)
-        result = undecided(given, past)
-    entry = entry_of(given)
-    known = state.past(part.part_key)
-    if all(one.statement != entry.statement for one in known):
-        state.keep(part.part_key, (*known, entry))
-    return Work(part, result=result, past=past)
+        self._state.keep(part.part_key, join(self._state.past(part.part_key), renumbered))
+
+    def _held(self, state: PartState, given: PartInput) -> tuple[tuple[bytes, bytes | None], ...]:
+        return ((state.part_id.encode(), held_record(state, given, self._keys.sealer)),)
+
+    def _sealing(self, part_key: str) -> Sealing:
+        return Sealing(self._keys.sealer, self._subjects.keys_for([part_key])[part_key])
+
+    def messages(self, batch: list[Work]) -> list[Message]:
+        """Decision sets, records for other keys, and what waits, in the order of the records."""
+        held = self._subjects.keys_for([one.part.part_key for one in batch if one.result])
+        messages: list[Message] = []
+        for one in batch:
+            key = one.part.part_key
+            if one.result is not None and one.policy is not None:
+                recorded = record_part(
+                    one.result, one.past, one.policy, self._keys.sealer, held[key]
+                )
+                messages.append((DECISIONS_TOPIC, key.encode(), encode(recorded)))
+            messages.extend((DECISIONS_TOPIC, key.encode(), encode(r)) for r in one.recorded)
+            messages.extend((PARTS_TOPIC, p.part_key.encode(), encode(p)) for p in one.sent_on)
+            messages.extend((HELD_TOPIC, part_id, value) for part_id, value in one.held)
+        return messages
 
 
 def build(settings: Settings) -> faust.App:
     """The decide app, ready to run."""
     configure("decide", settings.log_level)
     app = make_app("decide", settings, partitions=PARTITIONS)
-    policy = load_policy(settings)
+    policies = PolicyHolder(settings)
     keys = load_broker_keys(settings.keys_dir)
-    subjects = SubjectKeys(settings.keys_dir / "subjects.db")
+    state = DecideState(app, PARTITIONS)
+    decider = Decider(state, keys, SubjectKeys(settings.keys_dir / "subjects.db"))
+    reader = PartReader(settings)
     topic = app.topic(PARTS_TOPIC, key_type=bytes, value_type=bytes, partitions=PARTITIONS)
-    state = LinkState(app)
     armed = settings.crash_at
     producer: AIOKafkaProducer | None = None
 
@@ -112,7 +205,7 @@ def build(settings: Settings) -> faust.App:
         point("decide.decided", armed)
         await app.producer.flush()
         point("decide.state_flushed", armed)
-        await send_all(producer, _messages(batch, policy, keys, subjects))
+        await send_all(producer, decider.messages(batch))
         point("decide.sent", armed)
         log.info("batch_sent", parts=len(batch))
 
@@ -125,6 +218,7 @@ def build(settings: Settings) -> faust.App:
 
     @app.on_before_shutdown.connect
     async def close(*_: Any, **__: Any) -> None:
+        await reader.stop()
         if producer is not None:
             await producer.stop()
 
@@ -132,27 +226,15 @@ def build(settings: Settings) -> faust.App:
     async def take(stream: Any) -> None:
         async for event in stream.noack().events():
             point("decide.received", armed)
-            part = decode(event.message.value, Part)
-            await batcher.add(event, work_on(part, event.message.offset, state, policy, keys))
+            part, place = decode(event.message.value, Part), event.message
+            original = None
+            if part.step is PartStep.ACT and (decided := state.rounds(part.part_id)) is not None:
+                original = await reader.read(place.partition, decided.order)
+            await batcher.add(
+                event, decider.work_on(part, place.offset, policies.current(), original)
+            )
 
     return app
-
-
-def _messages(
-    batch: list[Work], policy: Policy, keys: BrokerKeys, subjects: SubjectKeys
-) -> list[tuple[str, bytes | None, bytes]]:
-    """Decision sets and handed-over state, in the order of the parts."""
-    held = subjects.keys_for([one.part.part_key for one in batch if one.result])
-    messages: list[tuple[str, bytes | None, bytes]] = []
-    for one in batch:
-        if one.handed_over is not None:
-            part = one.handed_over
-            messages.append((PARTS_TOPIC, part.part_key.encode(), encode(part)))
-        if one.result is not None:
-            key = one.part.part_key
-            recorded = record_part(one.result, one.past, policy, keys.sealer, held[key])
-            messages.append((DECISIONS_TOPIC, key.encode(), encode(recorded)))
-    return messages
 
 
 def _handed_over(part: Part, past: tuple[StateEntry, ...], parts_key: bytes) -> Part:

@@ -64,7 +64,7 @@ async def make_producer(
 
 
 async def send_all(
-    producer: AIOKafkaProducer, messages: Sequence[tuple[str, bytes | None, bytes]]
+    producer: AIOKafkaProducer, messages: Sequence[tuple[str, bytes | None, bytes | None]]
 ) -> None:
     """Sends (topic, key, value) in order and returns when Kafka has confirmed every one."""
     futures = [await producer.send(topic, value, key=key) for topic, key, value in messages]

@@ -26,3 +26,15 @@ def load_policy(settings: Settings) -> Policy:
             parameters=digest(canonical_json(DEFAULT_PARAMETERS)),
         ),
     )
+
+
+class PolicyHolder:
+    """The policy in force."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Loads it; raises as `load_policy` does."""
+        self._policy = load_policy(settings)
+
+    def current(self) -> Policy:
+        """By this a record is decided, whole."""
+        return self._policy

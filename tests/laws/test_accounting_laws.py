@@ -31,14 +31,8 @@ from tests.rooms.test_locate_naive import (
 )
 
 ASKS = t.EventType.INFORMATION_REQUEST
-
-
-ABOUT_ANOTHER = {
-    t.EventType.CORRECTION,
-    t.EventType.RETRACTION,
-    t.EventType.INFORMATION_REQUEST,
-}
-"""Statements about a statement: they have laws of their own."""
+TAKES_BACK = {t.EventType.CORRECTION, t.EventType.RETRACTION}
+"""Statements that take another one back: they have laws of their own (tests/rounds)."""
 
 
 @st.composite
@@ -57,7 +51,7 @@ def events(draw: st.DrawFn) -> ConcernEvent:
     )
     publisher = draw(st.sampled_from(AUTHORITIES) | st.sampled_from(OTHERS))
     asked = draw(requests.filter(lambda one: renewed(one.asked_of) != publisher))
-    kinds = [one for one in t.EventType if children or one is not ASKS]
+    kinds = [one for one in t.EventType if one not in TAKES_BACK and (children or one is not ASKS)]
     kind = draw(st.sampled_from(kinds))
     return concern(
         event_id=str(draw(st.uuids())),
