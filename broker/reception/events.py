@@ -81,6 +81,17 @@ def _first_seen(
     view: IntakeView,
     reception: Reception,
 ) -> SeenEntry:
+    if event.event_type is EventType.RETRACTION:
+        # It is about a statement, not about anybody: whom that was about is known.
+        return SeenEntry(
+            digest=content,
+            source=record.source,
+            set_id=intake_set_id(record.source),
+            received_at=record.received_at,
+            resolutions=(),
+            flags=flags,
+            version=event.version,
+        )
     tokens = identity_tokens(event, reception.linkage_key)
     known = view.aliases(tuple(token for stated in tokens for token in stated))
     position = position_of(record.received_at, record.source)
@@ -100,7 +111,7 @@ def _first_seen(
         resolutions=resolutions,
         flags=flags,
         version=event.version,
-        parts=() if event.event_type is EventType.RETRACTION else seen_parts(event, resolutions),
+        parts=seen_parts(event, resolutions),
     )
 
 
