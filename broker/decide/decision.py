@@ -106,6 +106,10 @@ def _by_law(
     asked = next((one.needs_person for one in conditions if one.needs_person), None)
     released, withheld = _split(facts, recipient, ruling, asked)
     if released:
+        obligations = (
+            *_obligations(facts, candidate, speaking, conditions),
+            *_on_category(facts, released),
+        )
         return Decision(
             candidate=candidate,
             outcome=Outcome.PERMIT,
@@ -113,7 +117,7 @@ def _by_law(
             released=released,
             withheld=(*withheld, *_equality(facts)),
             reasons=_clauses(released, ruling),
-            obligations=tuple(_obligations(facts, candidate, speaking, conditions)),
+            obligations=obligations,
         )
     return _nothing_released(facts, candidate, ruling, circumstances, withheld, asked)
 
@@ -191,9 +195,16 @@ def _obligations(
     return (name for name, holds in stated.items() if holds or name in asked)
 
 
+def _on_category(facts: PartFacts, released: Iterable[FieldRuling]) -> tuple[str, ...]:
+    """How a stated category is to be read, for those who may see it and nobody else."""
+    seen = any(one.field == "stated_category" for one in released)
+    return facts.category_notes if seen else ()
+
+
 def _clauses(released: Iterable[FieldRuling], ruling: Ruling) -> tuple[str, ...]:
     """The clauses that permit, duties first."""
     clauses = {one.clause: one.field in ruling.duties for one in released}
+    clauses |= {name: True for one in released for name in ruling.cited.get(one.field, ())}
     return tuple(sorted(clauses, key=lambda clause: (not clauses[clause], clause)))
 
 

@@ -13,6 +13,8 @@ from broker.model.reference import Organisation
 IN_FORCE = "in_force"
 EXPIRED = "agreement_expired"
 NOT_SIGNED = "agreement_not_signed"
+NOT_YET = "agreement_not_yet_in_force"
+ENDED = "ended"
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -155,9 +157,11 @@ class Agreement(msgspec.Struct, frozen=True):
         lines = [self._lines(organisation) for organisation in (one, other)]
         if not all(lines):
             return None
+        if self.status == ENDED or on > self.expires:
+            return EXPIRED
         if self.status != IN_FORCE or not all(_signed(signers, on) for signers in lines):
             return NOT_SIGNED
-        return IN_FORCE if self.effective_from <= on <= self.expires else EXPIRED
+        return IN_FORCE if self.effective_from <= on else NOT_YET
 
     def _lines(self, organisation: Organisation) -> tuple[Party, ...]:
         if organisation.country != self.country:
@@ -206,7 +210,7 @@ class Profile(msgspec.Struct, frozen=True):
     hash: str
     agreements: tuple[Agreement, ...]
     lapsed: str | None
-    """Why none is in force where there is one that has expired or is not signed."""
+    """Why none is in force where there is one that has expired, is not signed or has not begun."""
 
     def speaking(self, kind: str, event_type: str) -> tuple[Agreement, ...]:
         """Those that have a say about this recipient and statement.

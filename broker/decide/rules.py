@@ -67,6 +67,8 @@ class Ruling(msgspec.Struct, frozen=True):
     existence: FieldRuling | None
     """The clause by which it may be told that a concern is held, if one does."""
     error: bool
+    cited: Mapping[str, tuple[str, ...]] = {}
+    """Field -> every duty that requires it: the record names all of them, not only the first."""
 
 
 def rule(
@@ -80,26 +82,29 @@ def rule(
         return Ruling(dict.fromkeys(FIELD_GROUP, POLICY_ERROR), frozenset(), None, error=True)
     silent = NOT_IN_AGREEMENT if agreements else lapsed or NO_AGREEMENT
     fields: dict[str, FieldRuling | str] = {}
-    duties: set[str] = set()
+    ruled: FieldRuling | None
+    cited: dict[str, tuple[str, ...]] = {}
     for field, group in FIELD_GROUP.items():
         verdict = verdicts[group]
-        ruled = _of_duty(field, group, verdict, permits)
-        if ruled is not None:
-            duties.add(field)
+        duties = _duties(field, verdict, permits)
+        if duties:
+            cited[field] = duties
+            ruled = FieldRuling(
+                field, _shown(field, permits[duties[0]].transform(group)), duties[0]
+            )
         else:
             ruled = _of_power(field, group, verdict, permits, agreements)
         fields[field] = ruled or verdict.prohibition or silent
-    return Ruling(fields, frozenset(duties), _existence(verdicts[EXISTENCE]), error=False)
+    return Ruling(
+        fields, frozenset(cited), _existence(verdicts[EXISTENCE]), error=False, cited=cited
+    )
 
 
-def _of_duty(
-    field: str, group: str, verdict: Verdict, permits: Mapping[str, Permit]
-) -> FieldRuling | None:
-    for name in verdict.permits:
-        permit = permits[name]
-        if permit.duty and permit.names(field):
-            return FieldRuling(field, _shown(field, permit.transform(group)), name)
-    return None
+def _duties(field: str, verdict: Verdict, permits: Mapping[str, Permit]) -> tuple[str, ...]:
+    """The duties that require a field, in order."""
+    return tuple(
+        name for name in verdict.permits if permits[name].duty and permits[name].names(field)
+    )
 
 
 def _of_power(

@@ -88,15 +88,14 @@ def _standing(found: Found, on: datetime.date) -> Iterator[Finding]:
             words = "is not signed: the agreement gives its organisations nothing and binds nobody to them"
             place: Place = ("parties", number)
             yield _warning(path, place, f"parties.{party.id}", "unsigned", words)
-    if agreement.status != "in_force":
-        words = f"its status is {agreement.status!r}: it gives nothing"
-        yield _warning(path, ("status",), "status", "unsigned", words)
+    if agreement.status == "draft":
+        yield _warning(path, ("status",), "status", "unsigned", "it is a draft: it gives nothing")
     yield from _days(path, agreement, on)
 
 
 def _days(path: Path, agreement: AgreementFile, on: datetime.date) -> Iterator[Finding]:
-    if on > agreement.expires:
-        words = f"its last day was {agreement.expires}: it gives nothing"
+    if on > agreement.expires or agreement.status == "ended":
+        words = f"it has ended (last day {agreement.expires}): it gives nothing"
         yield _warning(path, ("expires",), "expires", "expired", words)
     elif on > agreement.review_by:
         words = f"its review was due by {agreement.review_by}: it still holds, and every disclosure says so"

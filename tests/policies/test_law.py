@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from broker.decide import Agreement, Circumstances, Court, Party, policies_of
 from broker.decide.cedar import EXISTENCE
-from broker.decide.law import EXPIRED, IN_FORCE, NOT_SIGNED, resolve_profile
+from broker.decide.law import EXPIRED, IN_FORCE, NOT_SIGNED, NOT_YET, resolve_profile
 from broker.decide.rules import rule
 from broker.model.fields import FIELD_GROUP, GROUPS
 from broker.model.types import EventType
@@ -270,6 +270,8 @@ def test_an_agreement_holds_on_its_days_for_its_signed_parties_and_nobody_else()
     assert agreement(parties=(unsigned,)).standing(ONE, OTHER, DAY) == NOT_SIGNED
     assert agreement(parties=(late,)).standing(ONE, OTHER, DAY) == NOT_SIGNED
     assert agreement(status="draft").standing(ONE, OTHER, DAY) == NOT_SIGNED
+    assert agreement(status="ended").standing(ONE, OTHER, DAY) == EXPIRED
+    assert agreement(effective_from=DAY).standing(ONE, OTHER, LONG_AGO) == NOT_YET
     assert agreement(country="Wales").standing(ONE, OTHER, DAY) is None
     assert agreement().standing(ONE, organisation("S", "school", "A"), DAY) is None
     assert agreement(parties=(Party(id="nobody"),)).standing(ONE, OTHER, DAY) is None
@@ -325,7 +327,7 @@ def test_every_reason_that_can_be_given_is_explained() -> None:
     assert given_by_law <= known
     assert in_decision <= spoken
     assert in_decision <= known
-    assert {"agreement_expired", "agreement_not_signed"} <= known
+    assert {EXPIRED, NOT_SIGNED, NOT_YET} <= known
 
 
 def test_every_field_belongs_to_one_group_and_there_are_at_most_twelve() -> None:
