@@ -29,6 +29,7 @@ from broker.model.types import (
 from broker.model.values import Candidate, Linked
 
 ADULT_AT = 18
+CATEGORY_NOTES = ("single_indicator", "categories_differ")
 POLICE = "police"
 SCHEMES = frozenset({"3x5x2", "5x5x5", "ungraded"})
 """Gradings whose letters can be read; any other waits for a person (domain section 2)."""
@@ -84,6 +85,8 @@ class PartFacts(msgspec.Struct, frozen=True):
     """`part3` where police hold it for law enforcement (DPA 2018 Part 3), else `uk_gdpr`."""
     depersonalised: bool = False
     """A place and no person: what Crime and Disorder Act 1998 s.17A is about."""
+    category_notes: tuple[str, ...] = ()
+    """How the stated category is to be read: it rests on one indicator, or others state another."""
 
     @property
     def addressed_to(self) -> str | None:
@@ -147,6 +150,7 @@ def part_facts(linked: Linked, reference: Reference) -> PartFacts:
         equality=tuple(_equality_fields(subject)),
         necessity_stated=_necessity_stated(linked),
         is_answer=event.answers is not None,
+        category_notes=tuple(one for one in CATEGORY_NOTES if one in linked.flags),
         regime=_regime(event, publisher),
         depersonalised=_depersonalised(event, part.kind),
     )

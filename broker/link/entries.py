@@ -41,6 +41,7 @@ def entry_of(part: PartInput) -> StateEntry:
         observation=_observation(event),
         retracted=event.event_type is EventType.RETRACTION,
         asked_of=_asked_of(event),
+        category=_category(event),
         necessity_stated=bool(part.subject and (part.subject.necessity or "").strip()),
     )
 
@@ -71,6 +72,11 @@ def _merged(one: StateEntry, other: StateEntry) -> StateEntry:
 
 def _place(entry: StateEntry) -> tuple[int, str, str]:
     return entry.order, *entry.statement
+
+
+def _category(event: ConcernEvent) -> tuple[str, str] | None:
+    stated = event.stated_category
+    return None if stated is None else (stated.scheme, stated.code)
 
 
 def _asked_of(event: ConcernEvent) -> str | None:

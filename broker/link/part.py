@@ -31,6 +31,7 @@ ORIGIN_UNKNOWN = "origin_unknown"
 ORIGIN_ECHO = "origin_echo"
 GRADING_UNLABELLED = "grading_unlabelled"
 SINGLE_INDICATOR = "single_indicator"
+CATEGORIES_DIFFER = "categories_differ"
 
 
 def link(part: PartInput, past: Sequence[StateEntry]) -> Linked:
@@ -47,12 +48,18 @@ def link(part: PartInput, past: Sequence[StateEntry]) -> Linked:
     echoes = [
         entry.publisher for entry, name in zip(before, names, strict=True) if name == own_origin
     ]
+    others = _other_categories(own, before)
     return Linked(
         part=part,
         claim=_claim(part, own, before, origins),
         agencies_seen=len({own.publisher, *echoes}),
         earlier=_earlier(before, names),
-        flags=_flags(part, is_echo=bool(echoes) or _is_made_from(names, origins)),
+        flags=_flags(
+            part,
+            is_echo=bool(echoes) or _is_made_from(names, origins),
+            is_at_odds=bool(others),
+        ),
+        other_categories=others,
         requesters=_requesters(part, standing),
     )
 
@@ -138,13 +145,31 @@ def _requesters(part: PartInput, standing: Sequence[StateEntry]) -> tuple[str, .
     return tuple(asked) if len(asked) == 1 else ()
 
 
-def _flags(part: PartInput, *, is_echo: bool) -> tuple[str, ...]:
+def _other_categories(own: StateEntry, before: Sequence[StateEntry]) -> tuple[tuple[str, str], ...]:
+    """What others last stated of a harm that this states too, where it differs; sorted, each once.
+
+    Only codes of one scheme can differ. An agency that has changed its own mind is not at odds with
+    anyone. Which of them is right is for people: nothing here computes a category.
+    """
+    if own.category is None:
+        return ()
+    last: dict[str, tuple[str, str]] = {}
+    for entry in before:
+        if entry.category is not None and not set(own.harms).isdisjoint(entry.harms):
+            last[entry.publisher] = entry.category
+    last.pop(own.publisher, None)
+    scheme = own.category[0]
+    return tuple(sorted({one for one in last.values() if one[0] == scheme and one != own.category}))
+
+
+def _flags(part: PartInput, *, is_echo: bool, is_at_odds: bool) -> tuple[str, ...]:
     """The part's flags and what linking adds, each once."""
     found = (
         (ORIGIN_UNKNOWN, part.event.origin_unknown),
         (ORIGIN_ECHO, is_echo),
         (GRADING_UNLABELLED, is_unlabelled(part.event.grading)),
         (SINGLE_INDICATOR, _rests_on_one_indicator(part.event)),
+        (CATEGORIES_DIFFER, is_at_odds),
     )
     return tuple(dict.fromkeys((*part.flags, *(flag for flag, holds in found if holds))))
 

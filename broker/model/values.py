@@ -120,6 +120,8 @@ class Linked(msgspec.Struct, frozen=True):
     flags: tuple[str, ...] = ()
     requesters: tuple[str, ...] = ()
     """For an answer: who asked its publisher about this child, and said why."""
+    other_categories: tuple[tuple[str, str], ...] = ()
+    """Scheme and code of categories that others stated of this child and harm, unlike its own."""
 
 
 class StateEntry(msgspec.Struct, frozen=True, array_like=True):
@@ -146,6 +148,9 @@ class StateEntry(msgspec.Struct, frozen=True, array_like=True):
     makes nobody concerned."""
     necessity_stated: bool = False
     """For an information request: it says why this child is asked about."""
+    category: tuple[str, str] | None = None
+    """Scheme and code of the category that it states: compared with what others state, never
+    computed."""
 
     @property
     def statement(self) -> tuple[str, str]:

@@ -213,6 +213,15 @@ def _request(showing: Showing) -> dict[str, Any]:
     }
 
 
+def _stated_category(showing: Showing) -> dict[str, Any]:
+    """As the agency states it, beside what others stated of the same harm, whoever they are."""
+    stated = showing.event.stated_category
+    if stated is None:
+        raise ValueError("a category was released that the event does not hold")
+    others = [{"scheme": scheme, "code": code} for scheme, code in showing.linked.other_categories]
+    return _plain(stated) | ({"others_state": others} if others else {})
+
+
 def _existence(_showing: Showing) -> str:
     return (
         "Another organisation holds a concern. Ask the broker's duty desk, naming this alert: "
@@ -256,7 +265,7 @@ BUILDERS: Mapping[str, Callable[[Showing], Any]] = {
     "safety_plan": _of_subject("safety_plan"),
     "placement_notice": _placement_notice,
     "placement_plan": _placement_plan,
-    "stated_category": lambda showing: _plain(showing.event.stated_category),  # type: ignore[arg-type]
+    "stated_category": _stated_category,
     "protective_factors": _of_subject("protective_factors"),
     "child_voice": lambda showing: _plain(showing.subject.child_voice),  # type: ignore[arg-type]
     "provenance": _provenance,
