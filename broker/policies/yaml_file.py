@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from broker.policies.errors import PolicyFileError
+from broker.policies.plain_yaml import NotPlainError, read_plain
 
 Place = tuple[str | int, ...]
 """Keys and positions from the top of a file to a value."""
@@ -43,13 +44,23 @@ def read_yaml(path: Path) -> Any:
     """The value in a YAML file. Raises PolicyFileError with the line."""
     text = read_text(path)
     try:
-        return YAML(typ="safe").load(text)
+        return _value_of(text)
+    except RecursionError:
+        raise PolicyFileError(path, "", "is nested too deeply to be read") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
         problem = getattr(error, "problem", None) or type(error).__name__
         where = f"line {line}" if line else ""
         raise PolicyFileError(path, where, f"cannot be read as YAML ({problem})", line) from None
+
+
+def _value_of(text: str) -> Any:
+    """By the quick reader where that is certain, else by the full one."""
+    try:
+        return read_plain(text)
+    except NotPlainError:
+        return YAML(typ="safe").load(text)
 
 
 def validated(path: Path, kind: type[Any]) -> Any:
