@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from broker.commands import groups
+from broker.commands import desk, groups
 from broker.commands.errors import CommandError, sentence_of
 from broker.commands.words import (
     FAILED,
@@ -63,6 +63,8 @@ app = typer.Typer(
 app.add_typer(groups.schema_app, name="schema")
 app.add_typer(groups.audit_app, name="audit")
 app.add_typer(groups.bench_app, name="bench")
+app.add_typer(desk.review_app, name="review")
+app.add_typer(desk.break_glass_app, name="break-glass")
 
 
 class _WithSettings(TyperCommand):

@@ -5,7 +5,8 @@ own; `PartState` is what decide remembers between them.
 """
 
 from broker.rounds.acts import Acted, carry_out
+from broker.rounds.due import DueBook
 from broker.rounds.retraction import Retracted, retract
 from broker.rounds.state import first_state
 
-__all__ = ["Acted", "Retracted", "carry_out", "first_state", "retract"]
+__all__ = ["Acted", "DueBook", "Retracted", "carry_out", "first_state", "retract"]

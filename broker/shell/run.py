@@ -17,7 +17,7 @@ from typing import Any
 
 from broker.shell.settings import Settings
 
-PROCESSES = ("intake", "decide", "ledger")
+PROCESSES = ("intake", "decide", "ledger", "clock")
 PR_SET_PDEATHSIG = 1
 
 
@@ -28,11 +28,14 @@ def main(arguments: list[str]) -> int:
         return 2
     _end_with_parent()
     name, settings = arguments[0], Settings()
-    if name == "ledger":
-        from broker.shell import ledger_worker  # noqa: PLC0415 -- each process loads only its own step
+    if name in {"ledger", "clock"}:
+        if name == "ledger":
+            from broker.shell.ledger_worker import run  # noqa: PLC0415 -- each process loads only its own step
+        else:
+            from broker.shell.clock_worker import run  # noqa: PLC0415 -- see above
 
         with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-            asyncio.run(_until_told(ledger_worker.run(settings)))
+            asyncio.run(_until_told(run(settings)))
         return 0
     _run_faust(name, settings)
     return 0

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     batch_wait_ms: int = Field(20, ge=0, description="How long a step waits for a batch to fill.")
     session_timeout_s: float = Field(1.5, description="Kafka session of the workers, in seconds.")
     heartbeat_s: float = Field(0.4, description="Kafka heartbeat of the workers, in seconds.")
+    clock_ahead_s: float = Field(
+        0.0, ge=0, description="For tests and rehearsals only: how far the clock looks ahead."
+    )
     log_level: str = Field("INFO", description="Log level.")
     crash_at: str = Field(
         "", description="For fault tests only: `point:n` kills the process at the n-th passing."

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from broker.examples.scenarios import load_scenarios
 from broker.model import types as t
-from tests.rounds.story import AT, SCHOOL, SW, TOLD, WARNING, WMP, WV, Story, act, later
+from tests.rounds.story import SCHOOL, SW, TOLD, WARNING, WMP, WV, Story, act, later
 
 RETRACTION_ID = "61000000-0000-4000-8000-000000000001"
 CORRECTION_ID = "61000000-0000-4000-8000-000000000002"
@@ -29,6 +29,12 @@ def retraction(of: t.ConcernEvent = WARNING) -> t.ConcernEvent:
         relates_to=of.event_id,
         reason="The message was about somebody else.",
     )
+
+
+def place(**changes: object) -> t.Place:
+    """The place of the warning, changed."""
+    assert WARNING.place is not None
+    return msgspec.structs.replace(WARNING.place, **changes)
 
 
 def correction(**changes: object) -> t.ConcernEvent:
@@ -120,10 +126,10 @@ def test_a_second_retraction_withdraws_nothing_twice() -> None:
 
 def test_a_correction_reaches_those_who_were_told_with_the_corrected_words() -> None:
     """The old alert is withdrawn as corrected, the new one goes to the same recipients only."""
-    place = msgspec.structs.replace(WARNING.place, description="Bridge Street car park (invented)")
+    elsewhere = place(description="Bridge Street car park (invented)")
     story = Story()
     story.tell(WARNING)
-    story.tell(correction(place=place), later(hours=1))
+    story.tell(correction(place=elsewhere), later(hours=1))
     corrected = [one for one in story.alerts if one.event_id == CORRECTION_ID]
 
     assert {one.reason for one in story.withdrawals} == {"corrected"}
@@ -135,10 +141,10 @@ def test_a_correction_reaches_those_who_were_told_with_the_corrected_words() -> 
 
 def test_a_correction_to_another_place_waits_for_a_person_there() -> None:
     """Walsall was never told: nothing goes to anyone who never had it without a person's word."""
-    place = msgspec.structs.replace(WARNING.place, la_gss="E08000030")
+    elsewhere = place(la_gss="E08000030")
     story = Story()
     story.tell(WARNING)
-    story.tell(correction(place=place), later(hours=1))
+    story.tell(correction(place=elsewhere), later(hours=1))
     decided = {one["recipient"]: one for one in story.decisions(0, CORRECTION_ID)}
 
     assert decided["E08000030:mash"]["outcome"] == "REVIEW"
@@ -186,7 +192,7 @@ def test_whatever_the_order_nobody_is_left_with_an_alert_that_was_taken_back(
     order: list[str],
 ) -> None:
     """Once the retraction is in, every alert of the statement is withdrawn or was never sent."""
-    statements = {
+    statements: dict[str, t.ConcernEvent | t.Action] = {
         "warning": WARNING,
         "warning again": WARNING,
         "retraction": retraction(),
@@ -210,4 +216,3 @@ def test_the_rounds_of_a_part_are_numbered_without_gaps() -> None:
     rounds = [one["round"] for one in story.leaves if one["kind"] == "closing"]
 
     assert rounds == [0, 1, 2, 3]
-    assert AT

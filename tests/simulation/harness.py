@@ -74,13 +74,14 @@ class Broker:
         make_keys(self.settings.keys_dir, self.organisations)
         asyncio.run(ensure_topics(self.settings.kafka_bootstrap, self.organisations))
 
-    def start(self, name: str, crash_at: str = "") -> None:
-        """Starts a process, armed to die at `crash_at` if given."""
+    def start(self, name: str, crash_at: str = "", clock_ahead_s: float = 0.0) -> None:
+        """Starts a process, armed to die at `crash_at` if given; a clock may look ahead."""
         environment = {
             **os.environ,
             "BROKER_KAFKA_BOOTSTRAP": self.settings.kafka_bootstrap,
             "BROKER_DATA_DIR": str(self.settings.data_dir),
             "BROKER_CRASH_AT": crash_at,
+            "BROKER_CLOCK_AHEAD_S": str(clock_ahead_s),
         }
         log_dir = self.settings.data_dir / "log"
         log_dir.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,81 @@
+"""The clock: reads the published logs, and publishes what is overdue as signed acts of the duty desk.
+
+It decides nothing: each act goes through intake, decide and ledger like any other, as a round of its
+own. Its acts have ids made of what they are about, so doing it again after a crash adds nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaProducer
+
+from broker.ledger import read_entries
+from broker.model.envelope import seal_statement
+from broker.rounds import DueBook
+from broker.shell.kafka import make_producer
+from broker.shell.keys import DESK, AgencyKeys, load_agency_keys
+from broker.shell.logs import configure
+from broker.shell.settings import Settings
+
+LOOK_EVERY_S = 1.0
+
+log = structlog.get_logger()
+
+
+class Clock:
+    """Follows every shard's auditors' log and acts for what is due."""
+
+    def __init__(self, settings: Settings, keys: AgencyKeys) -> None:
+        """`keys` are the duty desk's."""
+        self._directory = settings.ledger_dir
+        self._ahead = datetime.timedelta(seconds=settings.clock_ahead_s)
+        self._keys = keys
+        # One book for all shards: an answer may be recorded on another shard than its question.
+        self._book = DueBook(DESK)
+        self._read: dict[Path, int] = {}
+        self._sent: set[str] = set()
+
+    def read(self) -> None:
+        """Takes in what was published since the last look."""
+        if not self._directory.is_dir():
+            return
+        for shard in sorted(self._directory.glob("s*")):
+            start = self._read.get(shard, 0)
+            # A checkpoint never ends within a set, so the decisions of one come with their closing.
+            entries = read_entries(shard, start)
+            for entry in entries:
+                self._book.take(json.loads(entry))
+            self._read[shard] = start + len(entries)
+
+    async def act(self, producer: AIOKafkaProducer) -> None:
+        """Publishes what is due and was not published by this process before."""
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        for action in self._book.due(now + self._ahead):
+            if action.action_id in self._sent:
+                continue
+            stamped = msgspec.structs.replace(action, acted_at=now)
+            data = seal_statement(stamped, self._keys.identity, self._keys.epoch, os.urandom(32))
+            await producer.send_and_wait(f"actions.v1.{DESK}", data)
+            self._sent.add(action.action_id)
+            log.info("overdue", reason=action.reason)
+
+
+async def run(settings: Settings) -> None:
+    """Looks and acts until cancelled."""
+    configure("clock", settings.log_level)
+    clock = Clock(settings, load_agency_keys(settings.keys_dir, DESK))
+    producer = await make_producer(settings)
+    try:
+        while True:
+            clock.read()
+            await clock.act(producer)
+            await asyncio.sleep(LOOK_EVERY_S)
+    finally:
+        await producer.stop()
