@@ -275,6 +275,22 @@ def test_one_child_is_one_subject_and_two_projections() -> None:
     assert len(set().union(*by_recipient.values())) == len(by_recipient)
 
 
+def test_a_rumour_of_grade_2d_weighs_as_one_without_a_grade() -> None:
+    """S6: "untested, not known" is neutral; only a reasoned doubt that somebody answers for lowers."""
+    (s6,) = [one for one in HERE if one.code == "S6"]
+    rumour = s6.publications[2]
+    plain = msgspec.structs.replace(
+        rumour, event=msgspec.structs.replace(rumour.event, grading=None)
+    )
+    graded = play(s6).part(rumour.event.event_id)
+    ungraded = play(msgspec.structs.replace(s6, publications=(*s6.publications[:2], plain))).part(
+        rumour.event.event_id
+    )
+
+    assert graded.weight == ungraded.weight
+    assert graded.weight.independent_origins == 1
+
+
 def test_a_scenario_names_no_real_person() -> None:
     """Every family name says that it is invented; every number is of the range never issued."""
     for scenario in HERE:
