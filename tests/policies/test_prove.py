@@ -18,7 +18,7 @@ from broker.shell.prove.analysis import Analysis, Environment, analysis_of, envi
 from broker.shell.prove.answers import NoAnswerError, read_answer
 from broker.shell.prove.command import forbidden_facts
 from broker.shell.prove.difference import disclosures_added
-from broker.shell.prove.proofs import prove
+from broker.shell.prove.proofs import EVERYTHING, prove
 from broker.shell.prove.properties import Property, read_properties
 from broker.shell.prove.rules import (
     Rules,
@@ -90,6 +90,34 @@ def test_a_property_is_proved_and_each_planted_fault_is_found(
 
     assert [one.title for one in findings if not one.as_expected] == []
     assert len(findings) == 1 + prop.whatever_agreements_say + len(prop.faults)
+
+
+@pytest.mark.slow
+def test_every_prohibition_is_needed_by_a_property(analysis: Analysis, rules: Rules) -> None:
+    """Taken out, each prohibition breaks a promise: so none can be lost and everything still be proved.
+
+    Those behind a setting are left out: whoever answers for the broker may switch them off. If this
+    fails for a new one, say in policies/law/properties.yaml what it promises.
+    """
+    promises = [one.never for one in PROPERTIES.properties if one.whatever_agreements_say]
+    broken = " || ".join(f"({one})" for one in promises)
+    most = policies_of(f'@id("m") permit (principal, action, resource) unless {{ {broken} }};')
+    needed = {
+        one.id
+        for one in rules.prohibitions
+        if any(
+            not answer.holds
+            for answer in analysis.everywhere(
+                "implies", rules.changed([one.id], EVERYTHING).all, most
+            )
+        )
+    }
+    switched = {one.id for one in rules.prohibitions if "setting" in one.annotations}
+
+    assert {one.id for one in rules.prohibitions} - needed <= switched
+    assert all(
+        one.holds for one in analysis.everywhere("implies", rules.changed([], EVERYTHING).all, most)
+    )
 
 
 def test_every_kind_of_request_is_asked_about(analysis: Analysis) -> None:
