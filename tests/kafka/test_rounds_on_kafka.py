@@ -92,7 +92,7 @@ def test_what_waits_is_in_the_queue_until_a_person_has_decided(running: Broker) 
     (waiting,) = mine(running, event)
     part = waiting["part_id"]
     recipients = {one["recipient"] for one in waiting["waiting"]}
-    first = sorted(one for one in recipients if one.endswith(":csc"))[0]
+    first = min(one for one in recipients if one.endswith(":csc"))
 
     (row,) = command(
         running, "review", "permit", part, "--recipient", first, "--reason", "read the code"
