@@ -17,7 +17,7 @@ Actor = Annotated[
     str, typer.Option("--actor", help="Your staff reference; not a name.", show_default=True)
 ]
 Recipient = Annotated[
-    str, typer.Option("--recipient", metavar="ORG:ROLE", help="Such as E08000028:mash.")
+    str, typer.Option("--recipient", metavar="ORG:ROLE", help="Such as ICB-SHROPSHIRE:health.")
 ]
 review_app = typer.Typer(
     no_args_is_help=True,
@@ -62,7 +62,7 @@ def review_show(part: Part, as_json: Json = False) -> None:
     "permit",
     epilog=examples(
         'broker review permit 1a2b3c4d --reason "publisher agreed by telephone"',
-        'broker review permit 1a2b3c4d --recipient W06000023:csc --field text --reason "asked"',
+        'broker review permit 1a2b3c4d --recipient ICB-SHROPSHIRE:health --field text --reason "asked"',
     ),
 )
 def review_permit(
@@ -101,7 +101,7 @@ def review_refuse(
 @break_glass_app.command(
     "ask",
     epilog=examples(
-        "broker break-glass ask ADV-WM-001 EVENT --recipient E08000030:csc "
+        "broker break-glass ask ADV-WM-001 EVENT --recipient ICB-SHROPSHIRE:health "
         '--reason "he is on his way there now"'
     ),
 )
