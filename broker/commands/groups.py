@@ -123,3 +123,18 @@ def bench_flow(
         write(msgspec.to_builtins(figures))
     else:
         operators.show_figures(terminal(), figures)
+
+
+@bench_app.command("decide", epilog=examples("broker bench decide", "broker bench decide --json"))
+def bench_decide(as_json: Json = False) -> None:
+    """Measure one decision, warm and cold, under 60 and under 2,000 agreements.
+
+    Takes about a minute. Figures are of one run on one machine.
+    """
+    from broker.commands import operators
+
+    figures = operators.bench_decisions(settings_in_force())
+    if as_json:
+        write(msgspec.to_builtins(figures))
+    else:
+        operators.show_decide_figures(terminal(), figures)

@@ -11,6 +11,7 @@ from rich.table import Table
 from broker.auditor import Report, keys_from_file, verdict, verify_ledger
 from broker.commands.errors import CommandError
 from broker.shell.bench import FlowFigures, bench_flow
+from broker.shell.bench_decide import DecideFigures, bench_decide
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
 from broker.shell.up import run_up
@@ -50,6 +51,31 @@ def audit(ledger_dir: Path, key_file: Path | None) -> Report:
 def bench(settings: Settings, events: int) -> FlowFigures:
     """One run of the benchmark of the bare flow."""
     return bench_flow(load_policy(settings), events)
+
+
+def bench_decisions(settings: Settings) -> DecideFigures:
+    """One run of the benchmark of single decisions."""
+    return bench_decide(settings)
+
+
+def show_decide_figures(out: Console, figures: DecideFigures) -> None:
+    """What one candidate costs, with few and with many agreements."""
+    few, many = figures.agreements
+    table = Table(
+        "one candidate, every field",
+        f"{few} agreements",
+        f"{many} agreements",
+        title=f"{figures.candidates} candidates, {figures.clauses_per_agreement} clauses an agreement",
+        title_justify="left",
+    )
+    table.add_row("warm, microseconds", f"{figures.warm_us:.1f}", f"{figures.warm_us_many:.1f}")
+    table.add_row("cold, microseconds", f"{figures.cold_us:.0f}", f"{figures.cold_us_many:.0f}")
+    table.add_row("loading the bundle, seconds", *(f"{one:.2f}" for one in figures.load_seconds))
+    out.print(table)
+    out.print(
+        f"growth {figures.growth * PER_CENT:+.1f} % warm, {figures.growth_cold * PER_CENT:+.1f} % "
+        f"cold; the first time that an agreement is used at all: {figures.first_us:.0f} microseconds"
+    )
 
 
 def show_figures(out: Console, figures: FlowFigures) -> None:

@@ -28,11 +28,27 @@ from broker.decide.law import (
 from broker.decide.rules import Circumstances, Ruling, rule
 from broker.model.fields import GROUPS
 from broker.model.reference import Organisation, Reference
-from broker.model.values import Decision
+from broker.model.values import Decision, FieldRuling
 
 QUESTIONS = (*GROUPS, EXISTENCE)
 _KEPT = 50_000
 """Profiles and rulings that are kept; beyond that the memory is emptied and filled anew."""
+
+
+Withheld = tuple[tuple[str, str], ...]
+"""(field, reason code)."""
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What a ruling comes to for the fields that an event holds."""
+
+    ruling: Ruling
+    released: tuple[FieldRuling, ...]
+    withheld: Withheld
+    clauses: tuple[str, ...]
+    """By which it is released, duties first."""
+    reasons: tuple[str, ...]
+    """Why it is withheld, the most frequent first; equality fields left out."""
 
 
 class Legislation(msgspec.Struct, frozen=True):
@@ -70,6 +86,8 @@ class PolicyBundle:
         self._profiles: dict[tuple[str, str, datetime.date], Profile] = {}
         self._gateways: dict[Use, tuple[str, ...]] = {}
         self._speaking: dict[tuple[str, str, str], tuple[Agreement, ...]] = {}
+        self.settled: dict[tuple[object, ...], Settled] = {}
+        """Answers that were given before; only `broker.decide.decision` reads and adds to it."""
         self._rulings: dict[tuple[Circumstances, str | None], Ruling] = {}
 
     def profile(
@@ -93,10 +111,22 @@ class PolicyBundle:
             _keep(self._speaking, key, found)
         return found
 
+    def keep_settled(self, key: tuple[object, ...], value: Settled) -> None:
+        """Remembers an answer."""
+        _keep(self.settled, key, value)
+
     def basis(self, facts: PartFacts, decision: Decision) -> LawfulBasis:
         """What a decision of this bundle rests on: gateways and provisions of data law."""
         kind = facts.publisher.kind if facts.publisher else "unknown"
         return lawful_basis(decision, kind, facts.regime, facts.on, self.permits, self.grounds)
+
+    def forget(self, *, parsed_sets: bool = False) -> None:
+        """Empties the memory of answers: what follows is asked anew and answered the same."""
+        memories = (self._profiles, self._gateways, self._speaking, self._rulings, self.settled)
+        for memory in memories:
+            memory.clear()
+        if parsed_sets:
+            self.court.forget()
 
     def _shared(self, one: Organisation | None, other: Organisation | None) -> Sequence[Agreement]:
         return () if one is None or other is None else self._index.between(one, other)

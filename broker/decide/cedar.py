@@ -7,7 +7,7 @@ every question and any diagnostics error at all is a refusal (`policy_error`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import cedarpy
@@ -100,21 +100,42 @@ def policy_set(policies: Iterable[Policy]) -> cedarpy.PolicySet:
     return cedarpy.PolicySet.from_json_str(json.dumps(document))
 
 
+class CompiledClauses(Mapping[str, tuple[Policy, ...]]):
+    """The clauses of agreements, each agreement's parsed when it is first asked for.
+
+    Of 2,000 agreements two organisations share a few. The texts were checked when they were read.
+    """
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        """Agreement id -> the Cedar text of its clauses."""
+        self._texts = texts
+        self._parsed: dict[str, tuple[Policy, ...]] = {}
+
+    def __getitem__(self, agreement: str) -> tuple[Policy, ...]:
+        found = self._parsed.get(agreement)
+        if found is None:
+            found = self._parsed[agreement] = policies_of(self._texts[agreement])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
 class Court:
     """Answers questions by law and agreements. Immutable but for parsed sets that it keeps."""
 
     def __init__(
         self, law: Sequence[Policy], clauses: Mapping[str, Sequence[Policy]], schema: str
     ) -> None:
-        """`clauses`: agreement id -> its policies. Raises ValueError if the schema is not Cedar."""
+        """`clauses`: agreement id -> its permits. Raises ValueError if the schema is not Cedar."""
         self.law = tuple(law)
-        self.clauses = {agreement: tuple(found) for agreement, found in clauses.items()}
+        self.clauses = clauses
         self._schema = cedarpy.Schema.from_str(schema)
         self._entities = cedarpy.Entities.from_json_str("[]")
-        everything = (*self.law, *(one for found in self.clauses.values() for one in found))
-        self._reasons = {
-            one.id: one.annotations["reason"] for one in everything if not one.is_permit
-        }
+        self._reasons = {one.id: one.annotations["reason"] for one in self.law if not one.is_permit}
         self._sets: dict[tuple[tuple[str, ...], str], cedarpy.PolicySet] = {}
 
     def judge(
@@ -134,6 +155,10 @@ class Court:
         clauses = [one for found in self.clauses.values() for one in found]
         whole = policy_set([*self.law, *clauses])
         return {group: self._ask(whole, context, group) for group in groups}
+
+    def forget(self) -> None:
+        """Drops the parsed sets: they are parsed again when they are asked for."""
+        self._sets.clear()
 
     def _slice(self, agreements: tuple[str, ...], group: str) -> cedarpy.PolicySet:
         key = (agreements, group)

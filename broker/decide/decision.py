@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from broker.decide.bundle import PolicyBundle
+from broker.decide.bundle import PolicyBundle, Settled, Withheld
 from broker.decide.cedar import POLICY_ERROR
 from broker.decide.facts import POLICE, PartFacts, Recipient
 from broker.decide.grounds import PART3
@@ -30,8 +30,6 @@ NEEDS_PERSON_TYPES = frozenset({"correction", "retraction"})
 IDENTITY = frozenset(GROUPS["identity"])
 PLACED_IN = "placed_in"
 PLACEMENT = EventType.PLACEMENT_OUT_OF_AREA.value
-
-Withheld = tuple[tuple[str, str], ...]
 
 
 def decide(
@@ -99,50 +97,66 @@ def _by_law(
     profile = bundle.profile(publisher, candidate.organisation, facts.on, reference)
     speaking = bundle.speaking(profile, recipient.kind, facts.event_type)
     circumstances = bundle.circumstances(facts, recipient, tuple(one.id for one in speaking))
-    ruling = bundle.ruling(circumstances, profile.lapsed)
-    if ruling.error:
-        return _refused(facts, candidate, Outcome.DENY, (POLICY_ERROR,))
     conditions = bundle.conditions_for(facts, recipient.kind)
     asked = next((one.needs_person for one in conditions if one.needs_person), None)
-    released, withheld = _split(facts, recipient, ruling, asked)
-    if released:
+    key = (circumstances, profile.lapsed, facts.present, facts.audiences, facts.equality, asked)
+    settled = bundle.settled.get(key)
+    if settled is None:
+        ruling = bundle.ruling(circumstances, profile.lapsed)
+        settled = _settle(facts, recipient, ruling, asked)
+        bundle.keep_settled(key, settled)
+    if settled.ruling.error:
+        return _refused(facts, candidate, Outcome.DENY, (POLICY_ERROR,))
+    if settled.released:
         obligations = (
             *_obligations(facts, candidate, speaking, conditions),
-            *_on_category(facts, released),
+            *_on_category(facts, settled.released),
         )
         return Decision(
             candidate=candidate,
             outcome=Outcome.PERMIT,
             mode=CONTENT,
-            released=released,
-            withheld=(*withheld, *_equality(facts)),
-            reasons=_clauses(released, ruling),
+            released=settled.released,
+            withheld=settled.withheld,
+            reasons=settled.clauses,
             obligations=obligations,
         )
-    return _nothing_released(facts, candidate, ruling, circumstances, withheld, asked)
+    return _nothing_released(facts, candidate, settled, circumstances, asked)
+
+
+def _settle(facts: PartFacts, recipient: Recipient, ruling: Ruling, asked: str | None) -> Settled:
+    """What of the event's fields is released and what is withheld, with the clauses for it."""
+    if ruling.error:
+        return Settled(ruling, (), (), (), ())
+    released, withheld = _split(facts, recipient, ruling, asked)
+    everything = (*withheld, *_equality(facts))
+    return Settled(
+        ruling, released, everything, _clauses(released, ruling), _by_frequency(withheld)
+    )
 
 
 def _nothing_released(
     facts: PartFacts,
     candidate: Candidate,
-    ruling: Ruling,
+    settled: Settled,
     circumstances: Circumstances,
-    withheld: Withheld,
     asked: str | None,
 ) -> Decision:
     """No field may be shown: existence, a person, or a refusal."""
-    reasons = _by_frequency(withheld)
-    everything = (*withheld, *_equality(facts))
+    reasons, everything, existence = settled.reasons, settled.withheld, settled.ruling.existence
     if facts.addressed_to is not None and facts.addressed_to not in candidate.capacity:
         returned = (_returned(facts) or "request_not_for_you",)
         return Decision(candidate, Outcome.DENY, None, (), everything, returned, ())
-    if asked in reasons:
+    if asked is not None and asked in reasons:
         return Decision(candidate, Outcome.REVIEW, CONTENT, (), everything, (asked,), ())
     if circumstances.agreements:
         return Decision(candidate, Outcome.DENY, None, (), everything, reasons, ())
-    if ruling.existence is not None:
-        pointer = (ruling.existence,)
-        why = (ruling.existence.clause, *reasons[:1])
+    if existence is not None and asked is not None:
+        # That a concern is held is told by a power, so it waits for the publisher's word as well.
+        return Decision(candidate, Outcome.REVIEW, EXISTENCE, (), everything, (asked,), ())
+    if existence is not None:
+        pointer = (existence,)
+        why = (existence.clause, *reasons[:1])
         onward = ("onward_prohibited",)
         return Decision(candidate, Outcome.PERMIT, EXISTENCE, pointer, everything, why, onward)
     return Decision(candidate, Outcome.REVIEW, CONTENT, (), everything, reasons, ())

@@ -163,6 +163,14 @@ def parsed(path: Path, text: str, schema: str) -> tuple[Policy, ...]:
     return policies
 
 
+def valid(text: str, schema: str) -> bool:
+    """Whether Cedar can read the policies and they fit the schema."""
+    try:
+        return bool(cedarpy.validate_policies(text, schema).validation_passed)
+    except ValueError:
+        return False
+
+
 def line_of_policy(text: str, name: str) -> int | None:
     """The line (from 1) on which a Cedar policy gives its id."""
     head, found, _ = text.partition(f'@id("{name}")')

@@ -21,6 +21,8 @@ _WHOLE = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})\Z")
 _WORDS = re.compile(r"(?:[0-9]{1,4} )?[A-Za-z][^\t\r\n]*\Z")
 _IN_FLOW = re.compile(r"[^\[\]{},]+")
+_LIST = re.compile(r"\[([^\[\]{}\"']+)\]")
+"""A list of plain values and nothing else: most of what an agreement holds."""
 _TRUTH = {"true": True, "false": False}
 _DOUBTFUL = frozenset({"yes", "no", "on", "off", "y", "n", "null", "true", "false", "nan", "inf"})
 
@@ -121,7 +123,8 @@ class _Reader:
             if flow.at < len(rest) or self.at == len(self._lines):
                 raise NotPlainError
             there, more = self._lines[self.at]
-            if there <= indent:
+            if there <= indent or (rest[-1] not in ",[{" and more[0] not in "]}"):
+                # A comment or an empty line could have ended the value that the line ends with.
                 raise NotPlainError
             rest = f"{rest} {more}"
             self.at += 1
@@ -138,6 +141,10 @@ class _Flow:
         """The value that begins here."""
         opening = self._next()
         if opening == "[":
+            words = _LIST.match(self._text, self.at)
+            if words:
+                self.at = words.end()
+                return [_scalar(one.strip(" ")) for one in words[1].split(",")]
             return self._listed()
         if opening == "{":
             return self._mapped()
