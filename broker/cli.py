@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from broker.commands import desk, groups
+from broker.commands import desk, groups, policy_group
 from broker.commands.errors import CommandError, sentence_of
 from broker.commands.words import (
     FAILED,
@@ -61,6 +61,7 @@ app = typer.Typer(
     rich_markup_mode=MARKUP,
 )
 app.add_typer(groups.schema_app, name="schema")
+app.add_typer(policy_group.policy_app, name="policy")
 app.add_typer(groups.audit_app, name="audit")
 app.add_typer(groups.bench_app, name="bench")
 app.add_typer(desk.review_app, name="review")

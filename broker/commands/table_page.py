@@ -15,6 +15,7 @@ from itertools import groupby
 
 import msgspec
 
+from broker.model.fields import FIELD_GROUP
 from broker.policies.space import AXES
 from broker.policies.table import WITHHELD, Answer, Box, Cell, DecisionTable, Row
 from broker.reference import ReasonCode
@@ -56,6 +57,9 @@ table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}
 caption{text-align:left;font-weight:600;padding:.4rem 0}
 th,td{border:1px solid var(--line);padding:.5rem .6rem;text-align:left;vertical-align:top}
 thead th{background:var(--soft);position:sticky;top:0}
+.entries thead th:nth-child(2){width:34%}
+.entries thead th:nth-child(3){width:9rem}
+.entries thead th:nth-child(4),.entries thead th:nth-child(5){width:24%}
 .count{text-align:right;font-variant-numeric:tabular-nums}
 td ul{margin:0;padding-left:1.1rem}
 td li{margin-bottom:.25rem}
@@ -98,7 +102,6 @@ class About(msgspec.Struct, frozen=True):
 def page(table: DecisionTable, about: About) -> str:
     """The whole page."""
     sections = [(kind, list(rows)) for kind, rows in groupby(table.rows, _kind_of)]
-    sections.sort(key=lambda one: one[0])
     body: list[str] = []
     number = 0
     for kind, rows in sections:
@@ -188,7 +191,7 @@ def _section(
     total = sum(row.count for row in rows)
     return (
         f'<section aria-labelledby="{escape(kind)}"><h2 id="{escape(kind)}">'
-        f'Recipient: {escape(_words(kind))}</h2><table role="table"><caption>'
+        f'Recipient: {escape(_words(kind))}</h2><table role="table" class="entries"><caption>'
         f"{len(entries)} entries for {total:,} combinations</caption>"
         f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
         f'<tbody role="rowgroup">{lines}</tbody></table></section>'
@@ -255,9 +258,10 @@ def _fields(cells: Iterable[Cell]) -> str:
     together: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
         together.setdefault((cell.outcome, cell.by), []).append(_words(cell.field))
+    whole = any(len(fields) == len(FIELD_GROUP) for fields in together.values())
     lines = [
         f'<li><strong>{escape(outcome)}</strong> (<a href="#{_anchor(by)}"><code>{escape(by)}'
-        f"</code></a>): {escape(', '.join(fields))}</li>"
+        f"</code></a>): {'every field' if whole else escape(', '.join(fields))}</li>"
         for (outcome, by), fields in together.items()
     ]
     return f"<ul>{''.join(lines)}</ul>" if lines else ""

@@ -101,7 +101,7 @@ def decision_table(space: Space) -> DecisionTable:
         boxes.setdefault((kind, answer), []).append(combination.values)
     rows = [
         Row(box, answer)
-        for (_, answer), found in boxes.items()
+        for (_, answer), found in sorted(boxes.items(), key=lambda one: one[0][0])
         for box in sorted(collapse(found), key=lambda box: [sorted(values) for values in box])
     ]
     return DecisionTable(tuple(rows), space.size, _values(rows))
