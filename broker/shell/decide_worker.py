@@ -49,6 +49,7 @@ from broker.shell.logs import configure
 from broker.shell.policy import PolicyHolder
 from broker.shell.settings import Settings
 
+LOOK_EVERY_S = 1.0
 PARTITIONS = 2
 """Partitions of parts.v1, as in deploy/topics.yaml; a test holds them equal."""
 
@@ -221,6 +222,11 @@ def build(settings: Settings) -> faust.App:
         await reader.stop()
         if producer is not None:
             await producer.stop()
+
+    @app.timer(interval=LOOK_EVERY_S)
+    async def look_for_policy() -> None:
+        # Looked for while nothing comes too, so that the first record after a change meets it.
+        policies.current()
 
     @app.agent(topic, name="decide")
     async def take(stream: Any) -> None:

@@ -64,8 +64,16 @@ def fresh_event(_number: int = 0) -> ConcernEvent:
 class Broker:
     """The three processes of one broker, each of which can be killed and started at will."""
 
-    def __init__(self, bootstrap: str, data_dir: Path, organisations: Sequence[str]) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        data_dir: Path,
+        organisations: Sequence[str],
+        policies_dir: Path | None = None,
+    ) -> None:
         self.settings = Settings(kafka_bootstrap=bootstrap, data_dir=data_dir)
+        if policies_dir is not None:
+            self.settings = self.settings.model_copy(update={"policies_dir": policies_dir})
         self.organisations = tuple(organisations)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -80,6 +88,7 @@ class Broker:
             **os.environ,
             "BROKER_KAFKA_BOOTSTRAP": self.settings.kafka_bootstrap,
             "BROKER_DATA_DIR": str(self.settings.data_dir),
+            "BROKER_POLICIES_DIR": str(self.settings.policies_dir),
             "BROKER_CRASH_AT": crash_at,
             "BROKER_CLOCK_AHEAD_S": str(clock_ahead_s),
         }
