@@ -223,7 +223,7 @@ def build(settings: Settings) -> faust.App:
         if producer is not None:
             await producer.stop()
 
-    @app.timer(interval=LOOK_EVERY_S)
+    @app.timer(interval=LOOK_EVERY_S)  # type: ignore[untyped-decorator]
     async def look_for_policy() -> None:
         # Looked for while nothing comes too, so that the first record after a change meets it.
         policies.current()
