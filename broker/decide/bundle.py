@@ -43,10 +43,14 @@ class Settled(msgspec.Struct, frozen=True):
     """What a ruling comes to for the fields that an event holds."""
 
     ruling: Ruling
+    agreements: tuple[str, ...]
+    """Those that have a say."""
     released: tuple[FieldRuling, ...]
     withheld: Withheld
     clauses: tuple[str, ...]
     """By which it is released, duties first."""
+    gateways: tuple[str, ...]
+    """On which it is released."""
     reasons: tuple[str, ...]
     """Why it is withheld, the most frequent first; equality fields left out."""
 

@@ -15,7 +15,7 @@ from broker.decide.facts import POLICE, PartFacts, Recipient
 from broker.decide.grounds import PART3
 from broker.decide.handling import UNKNOWN_HANDLING
 from broker.decide.law import Agreement, Condition
-from broker.decide.rules import Circumstances, Ruling
+from broker.decide.rules import Ruling
 from broker.model.fields import AUDIENCE_OF_KIND, GROUPS
 from broker.model.reference import Reference
 from broker.model.types import EventType
@@ -103,7 +103,7 @@ def _by_law(
     settled = bundle.settled.get(key)
     if settled is None:
         ruling = bundle.ruling(circumstances, profile.lapsed)
-        settled = _settle(facts, recipient, ruling, asked)
+        settled = _settle(facts, recipient, ruling, asked, circumstances.agreements, bundle)
         bundle.keep_settled(key, settled)
     if settled.ruling.error:
         return _refused(facts, candidate, Outcome.DENY, (POLICY_ERROR,))
@@ -120,27 +120,36 @@ def _by_law(
             withheld=settled.withheld,
             reasons=settled.clauses,
             obligations=obligations,
+            gateways=settled.gateways,
         )
-    return _nothing_released(facts, candidate, settled, circumstances, asked)
+    return _nothing_released(facts, candidate, settled, asked, bundle)
 
 
-def _settle(facts: PartFacts, recipient: Recipient, ruling: Ruling, asked: str | None) -> Settled:
+def _settle(
+    facts: PartFacts,
+    recipient: Recipient,
+    ruling: Ruling,
+    asked: str | None,
+    agreements: tuple[str, ...],
+    bundle: PolicyBundle,
+) -> Settled:
     """What of the event's fields is released and what is withheld, with the clauses for it."""
     if ruling.error:
-        return Settled(ruling, (), (), (), ())
+        return Settled(ruling, agreements, (), (), (), (), ())
     released, withheld = _split(facts, recipient, ruling, asked)
     everything = (*withheld, *_equality(facts))
-    return Settled(
-        ruling, released, everything, _clauses(released, ruling), _by_frequency(withheld)
-    )
+    clauses = _clauses(released, ruling)
+    gateways = tuple(sorted({bundle.permits[name].gateway for name in clauses}))
+    reasons = _by_frequency(withheld)
+    return Settled(ruling, agreements, released, everything, clauses, gateways, reasons)
 
 
 def _nothing_released(
     facts: PartFacts,
     candidate: Candidate,
     settled: Settled,
-    circumstances: Circumstances,
     asked: str | None,
+    bundle: PolicyBundle,
 ) -> Decision:
     """No field may be shown: existence, a person, or a refusal."""
     reasons, everything, existence = settled.reasons, settled.withheld, settled.ruling.existence
@@ -149,7 +158,7 @@ def _nothing_released(
         return Decision(candidate, Outcome.DENY, None, (), everything, returned, ())
     if asked is not None and asked in reasons:
         return Decision(candidate, Outcome.REVIEW, CONTENT, (), everything, (asked,), ())
-    if circumstances.agreements:
+    if settled.agreements:
         return Decision(candidate, Outcome.DENY, None, (), everything, reasons, ())
     if existence is not None and asked is not None:
         # That a concern is held is told by a power, so it waits for the publisher's word as well.
@@ -158,7 +167,17 @@ def _nothing_released(
         pointer = (existence,)
         why = (existence.clause, *reasons[:1])
         onward = ("onward_prohibited",)
-        return Decision(candidate, Outcome.PERMIT, EXISTENCE, pointer, everything, why, onward)
+        return Decision(
+            candidate=candidate,
+            outcome=Outcome.PERMIT,
+            mode=EXISTENCE,
+            released=pointer,
+            withheld=everything,
+            reasons=why,
+            obligations=onward,
+            gateways=(bundle.permits[existence.clause].gateway,),
+            contact=bundle.desk,
+        )
     return Decision(candidate, Outcome.REVIEW, CONTENT, (), everything, reasons, ())
 
 

@@ -76,7 +76,8 @@ def lawful_basis(
     grounds: Iterable[LegalGround],
 ) -> LawfulBasis:
     """Gateways and provisions of a decision. A clause that a person chose has no permit and no gateway."""
-    used = [permits[one.clause] for one in decision.released if one.clause in permits]
+    named = {*decision.reasons, *(one.clause for one in decision.released)}
+    used = [permits[name] for name in named if name in permits]
     if not decision.released:
         return LawfulBasis((), ())
     disclosure = Disclosure(
@@ -88,6 +89,6 @@ def lawful_basis(
         on=on,
     )
     return LawfulBasis(
-        gateways=tuple(sorted({one.gateway for one in used})),
+        gateways=decision.gateways,
         cites=tuple(one.cites for one in grounds if one.holds(disclosure)),
     )

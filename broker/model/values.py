@@ -204,6 +204,10 @@ class Decision(msgspec.Struct, frozen=True):
     """(field, reason code), only for fields of the catalogue that the event holds."""
     reasons: tuple[str, ...]
     obligations: tuple[str, ...]
+    gateways: tuple[str, ...] = ()
+    """Statutory gateways that it rests on, sorted; none for a refusal or where a person chose."""
+    contact: str = ""
+    """Of a pointer: whom its recipient calls, the broker's duty desk and never the originator."""
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True):

@@ -133,6 +133,7 @@ def _decision_leaf(
         mode=decision.mode,
         released=[ruling.field for ruling in decision.released],
         clauses=sorted({ruling.clause for ruling in decision.released}),
+        gateways=list(decision.gateways),
         withheld=[list(pair) for pair in decision.withheld],
         reasons=list(decision.reasons),
         obligations=list(decision.obligations),
