@@ -110,6 +110,37 @@ def policy_table(
 
 
 @policy_app.command(
+    "why",
+    epilog=examples(
+        "broker policy why 22844af5-3611-51ad-a53a-8e16d5bb68f4 E08000028",
+        "broker policy why EVENT E08000028:mash --ledger rehearsal",
+        "broker policy why EVENT Sandwell --json",
+    ),
+)
+def policy_why(
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="Its id, or how it begins.")],
+    recipient: Annotated[
+        str, typer.Argument(metavar="RECIPIENT", help="A code, CODE:ROLE, or a name.")
+    ],
+    ledger: Ledger = None,
+    keys: Keys = None,
+    as_json: Json = False,
+) -> None:
+    """Explain in plain English what a recipient was told of an event, and by which clause.
+
+    Without the subject's key everything is explained but how the weight came about.
+    """
+    from broker.commands import policy_why as work
+    from broker.commands import why_rendering
+
+    why = work.explain(settings_in_force(), event, recipient, ledger, keys)
+    if as_json:
+        write(work.as_row(why))
+    else:
+        why_rendering.show(terminal(), why)
+
+
+@policy_app.command(
     "shadow",
     epilog=examples(
         "broker policy shadow proposed-policies",

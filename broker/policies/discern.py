@@ -29,10 +29,11 @@ class _OpaqueError(Exception):
     """An operator that this module does not know: nothing may be taken as the same."""
 
 
-class _Reading:
+class Reading:
     """One policy: what it compares, and what it cannot hold without."""
 
     def __init__(self, policy: Policy) -> None:
+        """Reads its conditions once."""
         self.policy = policy
         self.words: tuple[Words, ...] | None
         self.needs: tuple[Words, ...] = ()
@@ -61,7 +62,7 @@ class _Reading:
 class Discernment:
     """What a set of policies sees of circumstances."""
 
-    def __init__(self, readings: Iterable[_Reading]) -> None:
+    def __init__(self, readings: Iterable[Reading]) -> None:
         """Takes what each policy compares."""
         self._words: dict[str, list[frozenset[str]]] | None = {}
         self._known: dict[tuple[str, Hashable], Hashable] = {}
@@ -102,7 +103,7 @@ class DiscerningBundle(PolicyBundle):
         """Takes over everything that `bundle` holds."""
         self.__dict__.update(vars(bundle))
         self._readings = {
-            one.id: _Reading(one)
+            one.id: Reading(one)
             for one in (
                 *self.court.law,
                 *(one for found in self.court.clauses.values() for one in found),

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Sequence
 import msgspec
 
 from broker.decide import PolicyBundle
-from broker.decide.law import EXPIRED, NOT_SIGNED
+from broker.decide.law import EXPIRED, NOT_SIGNED, NOT_YET
 from broker.decide.rules import NO_AGREEMENT, NOT_IN_AGREEMENT
 from broker.model.fields import FIELD_GROUP
 from broker.model.values import Decision, FieldRuling, Outcome
@@ -30,7 +30,7 @@ SHOWN = {
     "audience_text": "audience text",
 }
 """How a released field is shown -> its outcome in the table's words."""
-MAY_BE_REVIEWED = frozenset({NO_AGREEMENT, NOT_IN_AGREEMENT, EXPIRED, NOT_SIGNED})
+MAY_BE_REVIEWED = frozenset({NO_AGREEMENT, NOT_IN_AGREEMENT, EXPIRED, NOT_SIGNED, NOT_YET})
 """Reasons that are no prohibition: in a review a person may decide otherwise."""
 OUTCOMES = (*SHOWN.values(), NEEDS_PERSON, WITHHELD)
 
