@@ -15,7 +15,7 @@ from broker.decide.corrections import corrected_type
 from broker.decide.grounds import PART3, UK_GDPR
 from broker.decide.handling import handling_of
 from broker.model.fields import SUSPECT_ROLES, WELFARE_ROLES
-from broker.model.reference import AREA_KINDS, Organisation, Reference
+from broker.model.reference import AREA_KINDS, Organisation, Reference, areas_of
 from broker.model.types import (
     Answer,
     ConcernEvent,
@@ -116,8 +116,7 @@ def part_facts(linked: Linked, reference: Reference) -> PartFacts:
     homes = _organisations(subject, NexusKind.HOME, on, reference)
     placed_in = _organisations(subject, NexusKind.PLACED_IN, on, reference)
     touched = placed_in | _organisations(subject, NexusKind.FOUND_IN, on, reference)
-    if event.place is not None and event.place.la_gss is not None:
-        touched |= {reference.current_code(event.place.la_gss)}
+    touched |= {reference.current_code(one) for one in areas_of(event.place)}
     told = subject.safe_to_tell if subject else None
     code, conditions = handling_of(event)
     publisher = reference.organisation(event.publisher, on)

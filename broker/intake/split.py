@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from broker.model.canonical import digest_text
+from broker.model.reference import areas_of
 from broker.model.types import ConcernEvent, PartKind, Place
 
 ID_HEX = 32
@@ -58,6 +59,8 @@ def _place_key(event: ConcernEvent, place: Place) -> str:
     if small is not None:
         return digest_text("place", small, place.kind.value)[:ID_HEX]
     name = " ".join((place.description or "").casefold().split())
-    if place.la_gss is not None and name:
-        return digest_text("place", place.la_gss, place.kind.value, name)[:ID_HEX]
+    areas = sorted(areas_of(place))
+    if areas and name:
+        # Either side of a border names its own area first: both mean one place.
+        return digest_text("place", *areas, place.kind.value, name)[:ID_HEX]
     return digest_text("place", "of", event.publisher, event.event_id)[:ID_HEX]

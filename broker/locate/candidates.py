@@ -11,8 +11,10 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable
 
-from broker.model.reference import AREA_KINDS, Organisation, Reference
-from broker.model.types import NexusFact
+import msgspec
+
+from broker.model.reference import AREA_KINDS, AUTHORITY, Organisation, Reference, areas_of
+from broker.model.types import NexusFact, PartKind
 from broker.model.values import Candidate, Linked
 
 ADJACENT = "adjacent"
@@ -38,13 +40,15 @@ HEALTH = frozenset({"home", "found_in", "placed_in"})
 POLICE_KIND = "police"
 CHILDRENS_SOCIAL_CARE = "csc"
 HUB = "mash"
+PARTNERSHIP = "csp"
 
 Capacities = dict[str, set[str]]
 
 
 def candidates(linked: Linked, reference: Reference) -> tuple[Candidate, ...]:
-    """Everyone to be evaluated for the part, one candidate an organisation, sorted.
+    """Everyone to be evaluated for the part, sorted: one candidate an organisation.
 
+    For a place also its community safety partnerships, another front door of their authorities.
     Capacities are sorted nexus kinds. Old GSS codes are accepted and the code in force is given.
     An organisation that is not in force on the day is no candidate.
     """
@@ -62,7 +66,11 @@ def candidates(linked: Linked, reference: Reference) -> tuple[Candidate, ...]:
     _add_speakers(capacities, linked, reference)
     for code in neighbours.difference(capacities):
         capacities[code] = {ADJACENT}
-    return tuple(sorted(_in_force(capacities, reference, on)))
+    doors = PERSON if linked.part.kind is PartKind.SUBJECT else PERSON - {EARLIER_CONCERN}
+    found = tuple(_in_force(capacities, doors, reference, on))
+    if linked.part.kind is PartKind.PLACE:
+        found = (*found, *_partnerships(found, reference))
+    return tuple(sorted(found))
 
 
 def _stated(linked: Linked, reference: Reference, on: datetime.date) -> Capacities:
@@ -74,9 +82,8 @@ def _stated(linked: Linked, reference: Reference, on: datetime.date) -> Capaciti
             if _holds(fact, on):
                 code = reference.current_code(fact.organisation)
                 found.setdefault(code, set()).add(fact.kind.value)
-    place = part.event.place
-    if place is not None and place.la_gss is not None:
-        found.setdefault(reference.current_code(place.la_gss), set()).add(HARM_PLACE)
+    for area in areas_of(part.event.place):
+        found.setdefault(reference.current_code(area), set()).add(HARM_PLACE)
     return found
 
 
@@ -102,9 +109,10 @@ def _add_by_place_kind(
     place = linked.part.event.place
     if place is None:
         return
-    area = None if place.la_gss is None else reference.current_code(place.la_gss)
-    for organisation in reference.concerned_with(place.kind.value, area, on):
-        capacities.setdefault(organisation.code, set()).add(HARM_PLACE)
+    areas: tuple[str | None, ...] = tuple(map(reference.current_code, areas_of(place)))
+    for area in areas or (None,):
+        for organisation in reference.concerned_with(place.kind.value, area, on):
+            capacities.setdefault(organisation.code, set()).add(HARM_PLACE)
 
 
 def _add_speakers(capacities: Capacities, linked: Linked, reference: Reference) -> None:
@@ -127,26 +135,35 @@ def _add_speakers(capacities: Capacities, linked: Linked, reference: Reference) 
 
 
 def _in_force(
-    capacities: Capacities, reference: Reference, on: datetime.date
+    capacities: Capacities, doors: frozenset[str], reference: Reference, on: datetime.date
 ) -> Iterable[Candidate]:
     for code, kinds in capacities.items():
         organisation = reference.organisation(code, on)
         if organisation is not None:
             yield Candidate(
                 organisation=organisation.code,
-                role=_role(organisation, kinds),
+                role=_role(organisation, kinds, doors),
                 capacity=tuple(sorted(kinds)),
                 kind=organisation.kind,
                 country=organisation.country,
             )
 
 
-def _role(organisation: Organisation, kinds: set[str]) -> str:
+def _partnerships(found: Iterable[Candidate], reference: Reference) -> Iterable[Candidate]:
+    """The partnerships of the areas in which a place lies: they are told of places, never of persons."""
+    for one in found:
+        roles = reference.organisations[one.organisation].roles
+        if one.kind == AUTHORITY and HARM_PLACE in one.capacity and PARTNERSHIP in roles:
+            yield msgspec.structs.replace(one, role=PARTNERSHIP, capacity=(HARM_PLACE,))
+
+
+def _role(organisation: Organisation, kinds: set[str], doors: frozenset[str]) -> str:
     """The front door: for a person children's social care, for a place or a report the hub.
 
-    A council without a hub, and every other kind of organisation, has its first role as the door.
+    `doors` are the capacities that open social care: to have reported a place before is none. A
+    council without a hub, and every other kind of organisation, has its first role as the door.
     """
     if organisation.kind not in AREA_KINDS:
         return organisation.roles[0]
-    concerned = CHILDRENS_SOCIAL_CARE if kinds & PERSON or ADJACENT in kinds else HUB
+    concerned = CHILDRENS_SOCIAL_CARE if kinds & doors or ADJACENT in kinds else HUB
     return concerned if concerned in organisation.roles else organisation.roles[0]

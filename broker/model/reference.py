@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from broker.model.types import ConcernEvent
+from broker.model.types import ConcernEvent, Place
 
 AUTHORITY = "authority"
 """Kind of an English children's-services authority."""
@@ -120,16 +120,23 @@ class Reference(msgspec.Struct, frozen=True):
         )
 
 
+def areas_of(place: Place | None) -> tuple[str, ...]:
+    """The areas that a place lies in, as stated, each once; a place on a border lies in several."""
+    if place is None:
+        return ()
+    stated = (place.la_gss, *place.also_gss)
+    return tuple(dict.fromkeys(one for one in stated if one is not None))
+
+
 def invalid_codes(event: ConcernEvent, reference: Reference) -> tuple[str, ...]:
-    """Codes in `place.la_gss` and in nexus facts that name nothing in the register, as stated.
+    """Codes in the areas of the place and in nexus facts that name nothing in the register, as stated.
 
     An old GSS code is fine, so is an organisation that is no longer or not yet in force: a late
     report is normal, and who is told is decided by the day. A place must name an authority or a
     council; a nexus fact may name any organisation. In order of appearance, each once.
     """
     unknown: dict[str, None] = {}
-    area = event.place.la_gss if event.place is not None else None
-    if area is not None:
+    for area in areas_of(event.place):
         found = reference.organisations.get(reference.current_code(area))
         if found is None or found.kind not in AREA_KINDS:
             unknown[area] = None

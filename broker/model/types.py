@@ -83,6 +83,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Sort of place."""
     la_gss: str | None = None
     """GSS code of the upper-tier authority in which it lies."""
+    also_gss: tuple[str, ...] = ()
+    """For a place on a border: GSS codes of the other authorities that it lies in or opens onto.
+    """
     lsoa: str | None = None
     """LSOA code (E01…), if known."""
     msoa: str | None = None

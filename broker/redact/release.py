@@ -134,7 +134,10 @@ def _place(showing: Showing) -> dict[str, Any]:
     if place is None:
         raise ValueError("a place was released that the event does not hold")
     if showing.transform == "generalise":
-        return {"precision": "la", "kind": place.kind.value, "la_gss": place.la_gss}
+        areas = {"la_gss": place.la_gss, "also_gss": list(place.also_gss)}
+        return {"precision": "la", "kind": place.kind.value} | {
+            name: one for name, one in areas.items() if one
+        }
     return _plain(place)
 
 

@@ -13,7 +13,7 @@ import msgspec
 from stdnum.gb import nhs, upn
 
 from broker.model.commitments import commitment_root
-from broker.model.reference import Reference
+from broker.model.reference import Reference, areas_of
 from broker.model.types import (
     Action,
     ConcernEvent,
@@ -26,6 +26,7 @@ from broker.model.types import (
 )
 from broker.model.values import Rejection
 from broker.verify.corrections import check_correction
+from broker.verify.places import check_place
 from broker.verify.requests import check_request
 
 CHECK_DIGIT_FAILED = "check_digit_failed"
@@ -57,6 +58,7 @@ def check_event(
         or check_correction(event)
         or check_request(event, reference)
         or _known_codes(event, reference)
+        or check_place(event, received_at.date(), reference)
         or _not_ahead(event.reported_at, received_at, event.event_id)
     )
     if refusal:
@@ -159,7 +161,10 @@ def _has_matter(event: ConcernEvent) -> Rejection | None:
 
 
 def _known_codes(event: ConcernEvent, reference: Reference) -> Rejection | None:
-    stated = [("place.la_gss", event.place.la_gss)] if event.place and event.place.la_gss else []
+    stated = [
+        ("place.la_gss" if event.place and one == event.place.la_gss else "place.also_gss", one)
+        for one in areas_of(event.place)
+    ]
     for index, subject in enumerate(event.subjects):
         stated.extend(
             (f"subjects[{index}].nexus[{position}].organisation", fact.organisation)
@@ -234,8 +239,12 @@ def _upn_holds(number: str) -> bool:
 def _with_current_codes(event: ConcernEvent, reference: Reference) -> ConcernEvent:
     """Old GSS codes are accepted and replaced: what goes out names the code in force."""
     place = event.place
-    if place is not None and place.la_gss in reference.successors:
-        place = msgspec.structs.replace(place, la_gss=reference.current_code(place.la_gss or ""))
+    if place is not None and any(one in reference.successors for one in areas_of(place)):
+        place = msgspec.structs.replace(
+            place,
+            la_gss=place.la_gss and reference.current_code(place.la_gss),
+            also_gss=tuple(reference.current_code(one) for one in place.also_gss),
+        )
     if event.request is not None and event.request.asked_of in reference.successors:
         asked = reference.current_code(event.request.asked_of)
         event = msgspec.structs.replace(

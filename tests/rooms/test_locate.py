@@ -110,15 +110,33 @@ def test_wolverhampton_and_birmingham_do_not_adjoin() -> None:
 
 
 def test_a_place_is_enough() -> None:
-    """S5: a bus interchange without any child concerns its authority, force, and transport police."""
+    """S5: an interchange without any child concerns authority, partnership, force, transport police."""
     linked = part_of(place=place(SW, "transport"))
     assert found(linked) == {
         f"{ADVOCATE}:advocate": ("originator",),
         f"{SW}:mash": ("harm_place",),
+        f"{SW}:csp": ("harm_place",),
         f"{WMP}:police": ("harm_place",),
         "BTP:police": ("harm_place",),
         **{f"{code}:csc": ("adjacent",) for code in (WV, WS, DY, BM)},
     }
+
+
+def test_a_place_on_a_border_concerns_both_sides_each_by_hub_and_partnership() -> None:
+    """S5: Sandwell and Dudley alike; who reported the place before keeps the hub as its door."""
+    border = msgspec.structs.replace(place(SW, "transport"), also_gss=(DY,))
+    everyone = found(part_of(place=border, earlier=(DY,)))
+
+    for code in (SW, DY):
+        assert everyone[f"{code}:csp"] == ("harm_place",)
+        assert "harm_place" in everyone[f"{code}:mash"]
+        assert f"{code}:csc" not in everyone
+    assert "earlier_concern" in everyone[f"{DY}:mash"]
+
+
+def test_a_partnership_is_told_of_places_and_never_of_persons() -> None:
+    """The part of a child, whatever the place, has no partnership among its candidates."""
+    assert not [who for who in found(PARENTS_WARNING) if who.endswith(":csp")]
 
 
 def test_a_station_in_an_unknown_area_still_concerns_transport_police() -> None:

@@ -69,8 +69,9 @@ def naive(linked: Linked) -> list[tuple[str, str, tuple[str, ...]]]:  # noqa: C9
             ended = fact.valid_to is not None and fact.valid_to.isoformat() < day
             if begun and not ended:
                 pairs.append((renewed(fact.organisation), fact.kind.value))
-    if event.place is not None and event.place.la_gss is not None:
-        pairs.append((renewed(event.place.la_gss), "harm_place"))
+    if event.place is not None:
+        areas = (event.place.la_gss, *event.place.also_gss)
+        pairs += [(renewed(area), "harm_place") for area in areas if area is not None]
 
     more: list[tuple[str, str]] = []
     neighbours: set[str] = set()
@@ -105,8 +106,12 @@ def naive(linked: Linked) -> list[tuple[str, str, tuple[str, ...]]]:  # noqa: C9
         row = row_of(code, day)
         if row is not None:
             capacities = tuple(sorted({what for one, what in pairs + more if one == code}))
-            answer.append((code, naive_role(row, capacities), capacities))
-    return answer
+            opens = [one for one in capacities if event.subjects or one != "earlier_concern"]
+            answer.append((code, naive_role(row, tuple(opens)), capacities))
+            place_here = event.subjects == () and "harm_place" in capacities
+            if place_here and row["kind"] == "authority" and "csp" in row["roles"].split(" "):
+                answer.append((code, "csp", ("harm_place",)))
+    return sorted(answer)
 
 
 def naive_role(row: dict[str, str], capacities: tuple[str, ...]) -> str:
@@ -131,11 +136,31 @@ facts = st.builds(
     valid_to=dates,
 )
 requests = st.builds(t.InformationRequest, asked_of=codes, purpose=st.just("to keep a child safe"))
-places = st.builds(
-    t.Place,
-    precision=st.sampled_from(t.PlacePrecision),
-    kind=st.sampled_from(t.PlaceKind),
-    la_gss=st.none() | authorities | st.sampled_from(OLD),
+
+
+def beside(code: str) -> st.SearchStrategy[tuple[str, ...]]:
+    """Up to three areas that adjoin this one, and none for an island."""
+    near = sorted(REFERENCE.neighbours(code, NOW.date()))
+    if not near:
+        return st.just(())
+    return st.lists(st.sampled_from(near), max_size=3, unique=True).map(tuple)
+
+
+def place(
+    areas: st.SearchStrategy[str | None], others: st.SearchStrategy[tuple[str, ...]]
+) -> st.SearchStrategy[t.Place]:
+    """A place of any sort in and beside these areas."""
+    return st.builds(
+        t.Place,
+        precision=st.sampled_from(t.PlacePrecision),
+        kind=st.sampled_from(t.PlaceKind),
+        la_gss=areas,
+        also_gss=others,
+    )
+
+
+places = place(st.none() | authorities | st.sampled_from(OLD), st.just(())) | authorities.flatmap(
+    lambda code: place(st.just(code), beside(code))
 )
 
 

@@ -48,6 +48,16 @@ def test_a_named_place_is_told_apart_from_its_namesake_elsewhere() -> None:
     assert key(here) != key(at("f", la_gss=WOLVERHAMPTON, description="Market Place"))
 
 
+def test_both_sides_of_a_border_mean_one_place() -> None:
+    """Each names its own area first; whoever knows of one side only speaks of another place."""
+    name = "Bus Interchange"
+    ours = at(la_gss=SANDWELL, also_gss=(WOLVERHAMPTON,), description=name)
+    theirs = at("f", la_gss=WOLVERHAMPTON, also_gss=(SANDWELL,), description=name)
+
+    assert key(ours) == key(theirs)
+    assert key(ours) != key(at("g", la_gss=SANDWELL, description=name))
+
+
 @pytest.mark.parametrize(
     "where", [{}, {"la_gss": SANDWELL}, {"description": "on or near a street"}]
 )

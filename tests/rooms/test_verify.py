@@ -8,7 +8,16 @@ import pytest
 from broker.model import types as t
 from broker.model.values import Rejection
 from broker.verify import check_action, check_event
-from tests.builders import GOOD_NHS, GOOD_UPN, NOW, concern, small_reference, subject
+from tests.builders import (
+    GOOD_NHS,
+    GOOD_UPN,
+    NOW,
+    SANDWELL,
+    WOLVERHAMPTON,
+    concern,
+    small_reference,
+    subject,
+)
 
 REFERENCE = small_reference()
 SEED = bytes(32)
@@ -93,6 +102,35 @@ def test_an_unknown_gss_code_is_refused_by_name_of_the_field() -> None:
 
     assert found.reason == "invalid_gss_code"
     assert found.explanation.startswith("place.la_gss")
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "reason"),
+    [
+        (WOLVERHAMPTON, (SANDWELL,), None),
+        (WOLVERHAMPTON, ("E08000999",), None),
+        (WOLVERHAMPTON, (WOLVERHAMPTON,), "areas_do_not_adjoin"),
+        (None, (SANDWELL,), "areas_do_not_adjoin"),
+        (WOLVERHAMPTON, (SANDWELL,) * 6, "areas_do_not_adjoin"),
+        (WOLVERHAMPTON, ("E08999999",), "invalid_gss_code"),
+    ],
+)
+def test_a_place_on_a_border_names_only_areas_that_adjoin(
+    own: str | None, others: tuple[str, ...], reason: str | None
+) -> None:
+    """Whoever names an area makes it concerned: nobody can name the whole country."""
+    place = t.Place(precision=t.PlacePrecision.STREET, la_gss=own, also_gss=others)
+    outcome = checked(concern(place=place))
+
+    if reason is None:
+        assert not isinstance(outcome, Rejection)
+        event, _ = outcome
+        assert event.place is not None
+        assert event.place.also_gss == (SANDWELL,)
+    else:
+        assert isinstance(outcome, Rejection)
+        assert outcome.reason == reason
+        assert outcome.explanation.startswith("place.also_gss: ")
 
 
 def test_an_unknown_organisation_is_refused() -> None:

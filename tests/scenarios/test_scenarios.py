@@ -17,6 +17,7 @@ import pytest
 from broker.examples.scenarios import Expectation, Scenario, Told, fresh_scenarios, load_scenarios
 from broker.flow import DecidedPart
 from broker.model.codec import decode
+from broker.model.fields import FIELD_GROUP, GROUPS
 from broker.model.sealer import sealed_for
 from broker.model.sealing import unpad, unseal
 from broker.model.types import (
@@ -273,6 +274,22 @@ def test_one_child_is_one_subject_and_two_projections() -> None:
 
     assert all(len(pseudonyms) == 1 for pseudonyms in by_recipient.values())
     assert len(set().union(*by_recipient.values())) == len(by_recipient)
+
+
+def test_a_place_is_told_without_anything_that_joins_it_to_a_person() -> None:
+    """S5: no field about a child, and a pseudonym that no alert about a child ever has."""
+    (s5,) = [one for one in HERE if one.code == "S5"]
+    of_places = [*play(s5).alerts.values()]
+    of_persons = {
+        alert.part for one in HERE if one is not s5 for alert in play(one).alerts.values()
+    }
+    about_a_child = set(FIELD_GROUP) - {*GROUPS["time_place"], *GROUPS["source_class"]}
+    about_a_child -= {"event_type", "harms", "text", "severity", "corroboration"}
+
+    assert of_places
+    for alert in of_places:
+        assert alert.part not in of_persons
+        assert not {one.field for one in alert.released} & about_a_child
 
 
 def test_a_rumour_of_grade_2d_weighs_as_one_without_a_grade() -> None:
