@@ -112,8 +112,8 @@ def policy_table(
 @policy_app.command(
     "why",
     epilog=examples(
-        "broker policy why 22844af5-3611-51ad-a53a-8e16d5bb68f4 E08000028",
-        "broker policy why EVENT E08000028:mash --ledger rehearsal",
+        "broker policy why 22844af5-3611-51ad-a53a-8e16d5bb68f4 SCH-WV-001",
+        "broker policy why EVENT SCH-WV-001:school --ledger rehearsal",
         "broker policy why EVENT Sandwell --json",
     ),
 )
