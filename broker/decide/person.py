@@ -71,7 +71,9 @@ def permitted_by_person(
         return msgspec.structs.replace(found, reasons=(*found.reasons, act))
     chosen = _chosen(clear, candidate, bundle, reference, set(fields), act)
     released = chosen or (FieldRuling(EXISTENCE.lower(), AS_STATED, act),)
-    return _permit(facts, candidate, released, CONTENT if chosen else EXISTENCE, act)
+    mode = CONTENT if chosen else EXISTENCE
+    found = _permit(facts, candidate, released, mode, act)
+    return found if chosen else msgspec.structs.replace(found, contact=bundle.desk)
 
 
 def permitted_for_life(

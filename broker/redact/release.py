@@ -13,7 +13,14 @@ import msgspec
 
 from broker.model.canonical import digest_text
 from broker.model.fields import AUDIENCE_OF_KIND, CAN_BE_SHOWN, SUSPECT_ROLES, WELFARE_ROLES
-from broker.model.types import ConcernEvent, Place, Provenance, Subject, TimeInterval
+from broker.model.types import (
+    ConcernEvent,
+    IdentifierScheme,
+    Place,
+    Provenance,
+    Subject,
+    TimeInterval,
+)
 from broker.model.values import Decision, FieldRuling, Linked, Weight
 
 REFERENCE_HEX = 24
@@ -28,6 +35,9 @@ SHOWN_AS = {"generalise": GENERALISED, "pseudonymise": PSEUDONYMISED}
 AS_IT_STANDS = frozenset({AS_STATED, "audience_text"})
 DERIVED_FIELDS = frozenset({"corroboration", "existence", "source_reference"})
 """Made by the broker: not a statement of the publisher."""
+SEE_LOCAL_IDS = frozenset({"authority", "police", "icb", "health_provider"})
+"""Kinds that see numbers of other agencies' systems: a custody or police number tells a school too much."""
+DUTY_DESK = "the broker's duty desk"
 FAMILY_OR_COMMUNITY = frozenset(
     {
         Provenance.PARENT,
@@ -49,6 +59,8 @@ class Showing(msgspec.Struct, frozen=True):
     kind: str
     """Kind of the recipient: which audience's words it gets."""
     transform: str
+    contact: str = ""
+    """Whom the recipient of a pointer calls."""
 
     @property
     def event(self) -> ConcernEvent:
@@ -81,7 +93,7 @@ def release(
             )
         _check_form(ruling)
         kind = decision.candidate.kind
-        value = build(Showing(linked, weight, pseudonym, kind, ruling.transform))
+        value = build(Showing(linked, weight, pseudonym, kind, ruling.transform, decision.contact))
         shown.append((ruling.field, value, _shown_as(ruling.field, ruling.transform)))
     return tuple(shown)
 
@@ -113,7 +125,10 @@ def _text(showing: Showing) -> str:
 def _identifiers(showing: Showing) -> list[dict[str, str | None]]:
     if showing.transform == "pseudonymise":
         return [{"scheme": "pairwise", "value": showing.pseudonym}]
-    return [_plain(one) for one in showing.subject.identifiers]
+    stated = showing.subject.identifiers
+    if showing.kind not in SEE_LOCAL_IDS:
+        stated = tuple(one for one in stated if one.scheme is not IdentifierScheme.LOCAL)
+    return [_plain(one) for one in stated]
 
 
 def _roles(showing: Showing, wanted: frozenset[str]) -> list[dict[str, Any]]:
@@ -225,9 +240,11 @@ def _stated_category(showing: Showing) -> dict[str, Any]:
     return _plain(stated) | ({"others_state": others} if others else {})
 
 
-def _existence(_showing: Showing) -> str:
+def _existence(showing: Showing) -> str:
+    """The same words whoever the originator is: nothing in them points to it."""
+    desk = showing.contact or DUTY_DESK
     return (
-        "Another organisation holds a concern. Ask the broker's duty desk, naming this alert: "
+        f"Another organisation holds a concern. Contact {desk}, and name this alert: "
         "the desk asks the organisation whether more can be shared."
     )
 

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 
 from broker.decide import Agreement, Circumstances, Court, Party, policies_of
 from broker.decide.cedar import EXISTENCE
-from broker.decide.law import EXPIRED, IN_FORCE, NOT_SIGNED, NOT_YET, resolve_profile
+from broker.decide.law import (
+    EXPIRED,
+    IN_FORCE,
+    NOT_SIGNED,
+    NOT_YET,
+    AgreementIndex,
+    resolve_profile,
+)
 from broker.decide.rules import rule
 from broker.model.fields import FIELD_GROUP, GROUPS
 from broker.model.types import EventType
@@ -288,6 +295,23 @@ def test_an_agreement_that_prevails_replaces_the_other_only_while_it_holds() -> 
     assert [one.id for one in after.speaking("authority", "concern")] == ["baseline"]
     assert chosen.hash != after.hash
     assert resolve_profile([baseline], ONE, None, DAY).agreements == ()
+
+
+ORGANISATIONS = sorted(REFERENCE.organisations)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(ORGANISATIONS), st.sampled_from(ORGANISATIONS), st.dates(LONG_AGO))
+def test_the_index_finds_every_agreement_that_two_organisations_have(
+    one: str, other: str, on: datetime.date
+) -> None:
+    """Looking through a few gives the profile that looking through all would give."""
+    here, there = REFERENCE.organisations[one], REFERENCE.organisations[other]
+    few = AgreementIndex(BUNDLE.agreements).between(here, there)
+
+    assert resolve_profile(few, here, there, on) == resolve_profile(
+        BUNDLE.agreements, here, there, on
+    )
 
 
 def test_an_agreement_prevails_only_where_it_has_a_say_itself() -> None:

@@ -45,6 +45,17 @@ def test_good_policies_give_no_finding(policies: Path) -> None:
     assert found(policies) == []
 
 
+def test_what_is_delivered_has_no_error_and_its_warnings_are_meant() -> None:
+    """One agreement has expired, one is a draft that a party has not signed, one review is overdue."""
+    here = lint(ROOT / "policies", REFERENCE, DAY)
+
+    assert {(one.level, one.path.parent.name, one.code) for one in here} == {
+        ("warning", "staffordshire-shropshire-2021", "expired"),
+        ("warning", "voluntary-sector", "unsigned"),
+        ("warning", "west-yorkshire-region", "review_overdue"),
+    }
+
+
 @pytest.mark.parametrize(
     ("day", "code"),
     [
