@@ -272,7 +272,7 @@ BUS_STOP = {"precision": "public_place", "kind": "transport", "la_gss": SW, "des
 
 def incidents(**changes: Any) -> Any:
     """A force's statement about a place and nobody."""
-    plain = {"subjects": [], "place": BUS_STOP, "source_identifiable": False}
+    plain: dict[str, Any] = {"subjects": [], "place": BUS_STOP, "source_identifiable": False}
     return statement(**({"publisher": WMP, "provenance": "police"} | plain | changes))
 
 
