@@ -54,7 +54,7 @@ def test_an_organisation_that_joins_later_gets_keys_and_the_others_keep_theirs(
     keys = load_broker_keys(tmp_path)
 
     assert keys.sealer.data_keys["A"] == first
-    assert {code for code, _ in keys.publisher_keys} == {"A", "B"}
+    assert {code for code, _ in keys.publisher_keys} == {"A", "B", "DUTY-DESK"}
 
 
 def test_a_recipient_unwraps_its_data_key_and_nobody_elses(tmp_path: Path) -> None:
