@@ -30,6 +30,7 @@ from broker.model.types import (
 from broker.model.values import Decision, Linked, Outcome, StateEntry, Weight
 from broker.record.clocks import acknowledge_by, review_by
 from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery
+from broker.record.occurrence import occurrence_of
 from broker.record.returned import returned_receipt
 
 
@@ -255,7 +256,10 @@ def _facts(linked: Linked, past: Sequence[StateEntry]) -> bytes:
 
 
 def _rows(linked: Linked, weight: Weight, decided: Sequence[Decided]) -> dict[str, Any]:
-    """Categories, stages and times for reports, without identifiers; they survive erasure."""
+    """Categories, stages and times for reports, without identifiers; they survive erasure.
+
+    Of a place that names no person also where and when, so that incidents can be counted.
+    """
     event, subject = linked.part.event, linked.part.subject
     grading = event.grading
     return {
@@ -275,6 +279,7 @@ def _rows(linked: Linked, weight: Weight, decided: Sequence[Decided]) -> dict[st
         "origins": weight.independent_origins,
         "ethnicity": subject.ethnicity.code if subject and subject.ethnicity else None,
         "sex": subject.sex if subject else None,
+        "occurrence": occurrence_of(linked),
         "candidates": [
             {
                 "recipient": one.decision.candidate.recipient,
