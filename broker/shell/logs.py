@@ -108,7 +108,8 @@ def configure(process: str, level: str) -> structlog.stdlib.BoundLogger:
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Asked for each line: what stderr is may change under a process that lives long.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
     logging.config.dictConfig(foreign_loggers(process))
     logger: structlog.stdlib.BoundLogger = structlog.get_logger()
