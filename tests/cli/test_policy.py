@@ -172,10 +172,10 @@ def test_a_changed_clause_shows_exactly_what_flips(
 
 
 def test_a_field_that_is_only_shown_otherwise_is_a_change(
-    broker: Command, changed: Callable[..., Path], rehearsal: Path
+    broker: Command, changed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A leaf does not say how a field is shown; the sealed facts and the bundle do."""
-    folder = changed(
+    """A leaf does not say how a field is shown: the sealed facts and the bundle that decided do."""
+    blurred = changed(
         "  - id: earlier-concern\n",
         "  - id: harm-place-times\n"
         "    why: To show that a time can be given less precisely than it was stated.\n"
@@ -185,18 +185,27 @@ def test_a_field_that_is_only_shown_otherwise_is_a_change(
         "    gateway: ca2004-s10\n"
         "  - id: earlier-concern\n",
     )
-    path = folder / BASELINE
+    path = blurred / BASELINE
     text = path.read_text(encoding="utf-8")
     start = text.index("  - id: harm-place-authority\n")
     end = text.index("  - id:", start + 1)
     without = text[start:end].replace("when, ", "", 1)
     path.write_text(text[:start] + without + text[end:], encoding="utf-8")
-    said = broker("policy", "shadow", folder, "--ledger", rehearsal, "--json")
-    found = {one["recipient"]: one for one in changes(said.rows) if one["event_id"] == event_id()}
+    precise = Path(shutil.copytree(blurred, tmp_path / "precise"))
+    text = path.read_text(encoding="utf-8").replace(
+        "    fields: [when]\n    transform: generalise\n", "    fields: [when]\n"
+    )
+    (precise / BASELINE).write_text(text, encoding="utf-8")
+    monkeypatch.setenv("BROKER_POLICIES_DIR", str(blurred))
+    folder = tmp_path / "ledger"
+    broker("decide", "-", "--json", "--ledger", folder, given=lines_of("concern"))
+    said = broker("policy", "shadow", precise, "--ledger", folder, "--json")
+    (change,) = changes(said.rows)
 
-    assert found["E08000028:mash"]["shown_otherwise"] == [["when", "as_stated", "generalise"]]
-    assert found["E08000028:mash"]["clauses_new"] == ["national-baseline/harm-place-times"]
-    assert not found["E08000028:mash"]["removed"]
+    assert change["recipient"] == "E08000028:mash"
+    assert change["shown_otherwise"] == [["when", "generalise", "as_stated"]]
+    assert not [*change["clauses_new"], *change["clauses_gone"], *change["added"]]
+    assert not change["removed"]
 
 
 def test_a_part_whose_key_is_gone_is_counted_as_erased(

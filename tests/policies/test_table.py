@@ -269,6 +269,19 @@ def test_an_operator_that_is_not_known_makes_everything_differ() -> None:
     assert careful.seen(first) != careful.seen(other)
 
 
+def test_nothing_at_all_differs_from_something_that_no_list_names() -> None:
+    """A rule may ask whether there is any condition: one that it does not name counts as one."""
+    empty = {"isEmpty": {"arg": {".": {"left": {"Var": "context"}, "attr": "conditions"}}}}
+    policy = POLICY.bundle.court.law[0]
+    body = {**policy.body, "conditions": [{"kind": "when", "body": empty}]}
+    found = Discernment([Reading(msgspec.structs.replace(policy, body=body))])
+    none = msgspec.structs.replace(_plain("concern"), conditions=())
+    one, other = (msgspec.structs.replace(none, conditions=(name,)) for name in ("a", "b"))
+
+    assert found.seen(none) != found.seen(one)
+    assert found.seen(one) == found.seen(other)
+
+
 def _plain(event_type: str) -> Circumstances:
     relation = space().relations[0]
     facts = space().facts(relation, event_type)
