@@ -88,6 +88,8 @@ def _default(field: dict[str, Any]) -> str:
     value, schema = field["default"], field["type"]
     if isinstance(value, list):
         return "()"
+    if schema == "bytes":
+        return repr(str(value).encode("latin-1"))  # Avro writes bytes as code points up to 255
     if isinstance(value, str) and not (isinstance(schema, str) and schema in PRIMITIVES):
         name = schema if isinstance(schema, str) else schema["name"]
         return f"{name}.{_member(value)}"

@@ -983,7 +983,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
     key_id: str = ""
     """Data key of the duty desk under which it is sealed."""
-    wrapped_key: bytes = ""
+    wrapped_key: bytes = b""
     """That data key, HPKE-sealed to the duty desk."""
 
 

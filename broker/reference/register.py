@@ -28,7 +28,15 @@ class OrganisationRow(DatedRow):
     code: Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,39}$")]
     name: Annotated[str, Field(min_length=2)]
     kind: Literal[
-        "authority", "police", "icb", "school", "charity", "advocate", "health_provider", "council", "desk"
+        "authority",
+        "police",
+        "icb",
+        "school",
+        "charity",
+        "advocate",
+        "health_provider",
+        "council",
+        "desk",
     ]
     country: Literal["England", "Wales", "Scotland"]
     areas: Words
