@@ -48,6 +48,11 @@ DESK = "desk"
 PERMIT, REFUSE = "permit", "refuse"
 VITAL = ("vital_interests",)
 ESCALATED = "escalated"
+PUBLISHERS_OWN = frozenset(
+    {"consult_originator", "handling_unknown", "condition_unknown", "grading_unlabelled"}
+)
+"""What a publisher can answer about its own statement. Everything else waits for the duty desk: nobody
+approves its own placement, and nobody but the desk speaks for another country's law."""
 
 
 class Acted(msgspec.Struct, frozen=True):
@@ -120,7 +125,7 @@ def _review(ground: _Ground) -> Acted:
     waiting = [
         one.recipient
         for one in waiting_before(ground.state, ground.round)
-        if action.recipient in (None, one.recipient) and not _asked_in_emergency(one.reasons)
+        if action.recipient in (None, one.recipient) and _may_review(ground, one.reasons)
     ]
     if not waiting:
         return _nothing(ground, "nothing_waits")
@@ -132,8 +137,12 @@ def _review(ground: _Ground) -> Acted:
     return _decided(ground, decisions, waiting)
 
 
-def _asked_in_emergency(reasons: Sequence[str]) -> bool:
-    return "second_person_needed" in reasons
+def _may_review(ground: _Ground, reasons: Sequence[str]) -> bool:
+    """Whether this person can answer for these reasons; a break-glass needs its second person."""
+    if "second_person_needed" in reasons:
+        return False
+    is_publisher = ground.action.organisation == ground.state.publisher
+    return not is_publisher or set(reasons) <= PUBLISHERS_OWN
 
 
 def _reviewed(ground: _Ground, candidate: Candidate) -> Decision:

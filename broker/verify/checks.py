@@ -90,7 +90,7 @@ def check_action(
             "the action names neither an alert nor an event: say what it acts on",
             action.action_id,
         )
-    if action.kind.value in {"review", "release", "withdraw"} and not (action.reason or "").strip():
+    if action.kind.value in {"review", "release", "withdraw", "look_back"} and not (action.reason or "").strip():
         return Rejection(
             "action_without_reason",
             f"a {action.kind.value} needs a written reason: add it",

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from broker.examples.scenarios import load_scenarios
 from broker.model import types as t
 from tests.rounds.story import DESK, SW, TOLD, WARNING, WMP, WV, Story, act, later
 
@@ -58,6 +59,21 @@ def test_the_publisher_may_answer_for_its_own_statement_and_nobody_else_may() ->
     assert refused.rejection is not None
     assert refused.rejection.reason == "not_allowed_to_act"
     assert {SW, WMP} <= set(story.told())
+
+
+def test_nobody_approves_its_own_placement() -> None:
+    """The placing authority cannot clear the missing care plan; the duty desk can."""
+    placement = load_scenarios()[1].events[1]
+    about = {"event_publisher": placement.publisher, "event_id": placement.event_id}
+    own = act("review", verdict="permit", organisation=placement.publisher, actor="wv-1", **about)
+    story = Story()
+    story.tell(placement)
+    story.tell(own, later(minutes=5))
+    waited = story.closing(1, placement.event_id)["flags"]
+    story.tell(act("review", verdict="permit", **about), later(minutes=6))
+
+    assert waited == ["nothing_waits"]
+    assert "E06000051:csc" in story.told()
 
 
 def test_a_refusal_ends_the_waiting_and_shows_nothing() -> None:
