@@ -1,0 +1,220 @@
+"""Replays a ledger: makes every decision set again from its sealed facts and compares the leaves.
+
+Pure: leaves, sealed bytes, keys and a policy in, verdicts out. The set is made under the policy that
+is given but names the hashes that its closing leaf records, so that what differs is what would have
+been decided otherwise, and not that the rules have another name. Which set is about whom is found by
+the hash that it is named by: a set that no held key fits counts as erased, so run
+`broker audit verify` as well, which holds the names against what was accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from hashlib import sha256
+
+import msgspec
+
+from broker.auditor.compared import Difference, compare_leaves
+from broker.auditor.recorded_sets import RecordedSet
+from broker.auditor.rederive import Replayable, begin, next_round
+from broker.auditor.replay import FactsError, open_facts, subject_of
+from broker.flow import Policy
+from broker.model.sealer import Sealer
+from broker.model.sealing import DataKey, SealError
+
+KEY_BYTES = 32
+RULES = ("policy_bundle", "geography", "register", "parameters")
+
+NOT_OPEN = (
+    "its subject has a key and the facts do not open under it: "
+    "they are forged, or the key was destroyed and made anew"
+)
+
+
+class Verdict(StrEnum):
+    """What became of one decision set."""
+
+    IDENTICAL = "identical"
+    DIFFERS = "differs"
+    RULES = "differs, rules changed"
+    """Every difference may come from rules that are not those of then."""
+    ERASED = "erased, commitments verify"
+    ERASED_UNCHECKED = "erased, nothing here to check"
+    BROKEN = "commitment broken"
+    """What lies beside the log is not what the closing leaf commits to."""
+    UNREADABLE = "facts cannot be read"
+    NO_FACTS = "no facts in this copy"
+    NOT_REPLAYED = "later round not replayed"
+
+
+FAULTS = frozenset({Verdict.DIFFERS, Verdict.BROKEN, Verdict.UNREADABLE})
+"""What no change of rules explains."""
+
+
+class RuleChange(msgspec.Struct, frozen=True):
+    """One hash that was another when the set was decided."""
+
+    of: str
+    recorded: str
+    present: str
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """One set, replayed or not, and why not."""
+
+    shard: str
+    first: int
+    publisher: str
+    event_id: str
+    part_id: str
+    round: int
+    verdict: Verdict
+    rules: tuple[RuleChange, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    detail: str = ""
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """What is kept beside the log: set id -> sealed bytes."""
+
+    facts: Mapping[str, bytes]
+    rows: Mapping[str, bytes]
+
+
+class ReplayKeys(msgspec.Struct, frozen=True):
+    """Keys of subjects by part key, and the broker's own where they are there."""
+
+    subjects: Mapping[str, bytes]
+    sealer: Sealer | None
+
+    def __repr__(self) -> str:
+        """Nothing of the keys."""
+        return "ReplayKeys(...)"
+
+
+def replay_sets(
+    sets: Iterable[RecordedSet], beside: Beside, keys: ReplayKeys, policy: Policy
+) -> Iterator[Replayed]:
+    """Each set with its verdict, in the order given; a later round must come after those before it."""
+    work = _Replay(beside, keys, policy)
+    for one in sets:
+        yield work.take(one)
+
+
+def stand_in_sealer() -> Sealer:
+    """Makes sets of the right shape where the broker's own keys are not at hand; opens nothing."""
+    nothing = bytes(KEY_BYTES)
+    return Sealer(
+        data_keys={},
+        desk=DataKey("stand-in", nothing, b""),
+        rows_key=nothing,
+        pairwise_secret=b"stand-in",
+    )
+
+
+class _Replay:
+    """Carries the state of each part from one of its rounds to the next."""
+
+    def __init__(self, beside: Beside, keys: ReplayKeys, policy: Policy) -> None:
+        self._beside = beside
+        self._keys = keys
+        self._policy = policy
+        self._sealer = keys.sealer or stand_in_sealer()
+        self._subjects: dict[tuple[str, str, int, str], str] = {}
+        self._parts: dict[tuple[str, str, int, str], Replayable] = {}
+        self._by_rules: set[tuple[str, str, int, str]] = set()
+        """Parts of which an earlier round differs for rules that changed: so may those after it."""
+
+    def take(self, one: RecordedSet) -> Replayed:
+        """One set."""
+        broken = self._broken(one)
+        if broken is not None:
+            return self._said(one, Verdict.BROKEN, broken)
+        key = self._subject(one)
+        sealed = self._beside.facts.get(one.closing.set_id)
+        if key is None:
+            there = sealed is not None and one.closing.set_id in self._beside.rows
+            return self._said(one, Verdict.ERASED if there else Verdict.ERASED_UNCHECKED)
+        if sealed is None:
+            return self._said(one, Verdict.NO_FACTS)
+        if one.closing.round and one.part not in self._parts:
+            return self._said(one, Verdict.NOT_REPLAYED, "a round before it could not be replayed")
+        return self._replayed(one, sealed, self._keys.subjects[key])
+
+    def _replayed(self, one: RecordedSet, sealed: bytes, subject_key: bytes) -> Replayed:
+        policy = msgspec.structs.replace(self._policy, hashes=one.hashes)
+        # A later round that cannot be made again leaves nothing for the rounds after it to stand on.
+        before = self._parts.pop(one.part, None)
+        try:
+            facts = open_facts(sealed, subject_key, one.closing.set_id)
+            if before is None:
+                made = begin(facts, policy, self._sealer, subject_key)
+            else:
+                made = next_round(before, facts, one.closing, policy, self._sealer)
+            found = compare_leaves(
+                one.leaves, made.recorded.leaves, sealed=self._keys.sealer is not None
+            )
+        except SealError:
+            return self._said(one, Verdict.UNREADABLE, NOT_OPEN)
+        except FactsError as error:
+            return self._said(one, Verdict.UNREADABLE, str(error))
+        except Exception as error:  # noqa: BLE001 -- one set that cannot be made again must not hide the others
+            return self._said(one, Verdict.UNREADABLE, type(error).__name__)
+        self._parts[one.part] = made
+        return self._compared(one, found)
+
+    def _compared(self, one: RecordedSet, found: tuple[Difference, ...]) -> Replayed:
+        if not found:
+            return self._said(one, Verdict.IDENTICAL)
+        changed = bool(self._rules(one)) or one.part in self._by_rules
+        explained = changed and all(difference.may_be_a_rules for difference in found)
+        if explained:
+            self._by_rules.add(one.part)
+        verdict = Verdict.RULES if explained else Verdict.DIFFERS
+        return msgspec.structs.replace(self._said(one, verdict), differences=found)
+
+    def _broken(self, one: RecordedSet) -> str | None:
+        """What beside the log does not fit its commitment; None if what is there fits."""
+        closing = one.closing
+        for name, held, digest in (
+            ("facts", self._beside.facts, closing.facts_hash),
+            ("rows", self._beside.rows, closing.rows_hash),
+        ):
+            content = held.get(closing.set_id)
+            if content is not None and sha256(content).hexdigest() != digest:
+                return f"the sealed {name} are not those that the closing leaf commits to"
+        return None
+
+    def _subject(self, one: RecordedSet) -> str | None:
+        """The part key; looked for once a part, then tried first for its later rounds."""
+        statement = one.part[:3]
+        round_ = one.closing.round
+        known = self._subjects.get(one.part)
+        near = () if known is None else (known,)
+        found = subject_of(one.closing.set_id, statement, round_, near) or subject_of(
+            one.closing.set_id, statement, round_, self._keys.subjects
+        )
+        if found is not None:
+            self._subjects[one.part] = found
+        return found
+
+    def _rules(self, one: RecordedSet) -> tuple[RuleChange, ...]:
+        then = msgspec.structs.astuple(one.hashes)
+        now = msgspec.structs.astuple(self._policy.hashes)
+        pairs = zip(RULES, then, now, strict=True)
+        return tuple(RuleChange(of, old, new) for of, old, new in pairs if old != new)
+
+    def _said(self, one: RecordedSet, verdict: Verdict, detail: str = "") -> Replayed:
+        closing = one.closing
+        return Replayed(
+            shard=one.shard,
+            first=one.first,
+            publisher=closing.publisher,
+            event_id=closing.event_id,
+            part_id=closing.part_id,
+            round=closing.round,
+            verdict=verdict,
+            rules=self._rules(one),
+            detail=detail,
+        )

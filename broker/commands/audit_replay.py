@@ -1,0 +1,161 @@
+"""`broker audit replay`: every decision set of a ledger made again from its sealed facts, and compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from broker.auditor import read_sidecars, shards_of
+from broker.auditor.compared import OF_THE_SEAL
+from broker.auditor.recorded_sets import recorded_sets
+from broker.auditor.replaying import (
+    FAULTS,
+    Beside,
+    Replayed,
+    ReplayKeys,
+    RuleChange,
+    Verdict,
+    replay_sets,
+)
+from broker.commands.errors import CommandError
+from broker.commands.policy_shadow import SUBJECT_KEYS, keys_dir
+from broker.model.sealer import Sealer
+from broker.shell.keys import KeysError, load_broker_keys, read_subject_keys
+from broker.shell.policy import load_policy
+from broker.shell.settings import Settings
+
+SILENT = frozenset({Verdict.IDENTICAL, Verdict.ERASED})
+"""What is counted and needs no line of its own."""
+SHORT = 12
+LONGEST = 160
+Row = dict[str, Any]
+
+
+class ReplayRun(msgspec.Struct, frozen=True):
+    """Every set with its verdict."""
+
+    replayed: tuple[Replayed, ...]
+    unsealed: str
+    """Why what the seal gives was not compared; empty where it was."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found that no change of rules explains."""
+        return not any(one.verdict in FAULTS for one in self.replayed)
+
+    @property
+    def rules(self) -> dict[RuleChange, int]:
+        """Each hash that was another then, with the number of sets that it is of."""
+        return dict(Counter(change for one in self.replayed for change in one.rules))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Verdict -> how many sets; all verdicts, in their order."""
+        found = Counter(one.verdict for one in self.replayed)
+        return {verdict.value: found[verdict] for verdict in Verdict}
+
+
+def replay(settings: Settings, ledger: Path | None, keys: Path | None) -> ReplayRun:
+    """Replays a whole ledger under the present policies; changes nothing.
+
+    Raises CommandError where there is no ledger, or one that cannot be read, and KeysError where no
+    subjects' keys lie.
+    """
+    folder = ledger or settings.ledger_dir
+    if not shards_of(folder):
+        raise CommandError(
+            f"{folder} holds no ledger: give the folder above s0, or make one with "
+            "`broker decide FILE --ledger DIR`"
+        )
+    where = keys_dir(settings, ledger, keys)
+    subjects = read_subject_keys(where / SUBJECT_KEYS)
+    sealer, unsealed = _sealer(where)
+    beside = Beside(_beside(folder, "facts"), _beside(folder, "rows"))
+    policy = load_policy(settings)
+    try:
+        sets = tuple(recorded_sets(folder))
+    except ValueError as error:
+        raise CommandError(
+            f"{folder} holds a leaf that cannot be read ({error}): run `broker audit verify {folder}`"
+        ) from error
+    found = replay_sets(sets, beside, ReplayKeys(subjects, sealer), policy)
+    return ReplayRun(tuple(found), unsealed)
+
+
+def rows_of(run: ReplayRun) -> Iterator[Row]:
+    """One object a decision set, then one that counts."""
+    for one in run.replayed:
+        yield msgspec.to_builtins(one)
+    yield {
+        "summary": True,
+        "ok": run.ok,
+        "sets": len(run.replayed),
+        "counts": run.counts,
+        "rules_changed": [
+            {**msgspec.to_builtins(change), "sets": count} for change, count in run.rules.items()
+        ],
+        "not_compared": sorted(OF_THE_SEAL) if run.unsealed else [],
+    }
+
+
+def show(out: Console, run: ReplayRun) -> None:
+    """What needs a reader, set by set, then the rules that changed, then the counts in one line."""
+    for one in run.replayed:
+        if one.verdict not in SILENT:
+            _show_set(out, one)
+    lines = [
+        f"rules changed since: {change.of} {change.recorded[:SHORT]} → {change.present[:SHORT]} "
+        f"({count} sets)"
+        for change, count in run.rules.items()
+    ]
+    if run.unsealed:
+        lines.append(f"not compared: {', '.join(sorted(OF_THE_SEAL))} ({run.unsealed})")
+    for line in (*lines, summary_line(run)):
+        out.print(Text(line), soft_wrap=True)
+
+
+def summary_line(run: ReplayRun) -> str:
+    """The counts in one line, without those that are nought."""
+    counted = [f"{count} {verdict}" for verdict, count in run.counts.items() if count]
+    verdict = "replay holds" if run.ok else "replay does not hold"
+    return f"{verdict}: {len(run.replayed)} decision sets; {'; '.join(counted) or 'none'}"
+
+
+def _show_set(out: Console, one: Replayed) -> None:
+    heading = Text(f"event {one.event_id} · round {one.round} · {one.verdict}", style="bold")
+    heading.append(f"  (log {one.shard}, from leaf {one.first})", style="dim")
+    out.print(heading, soft_wrap=True)
+    if one.detail:
+        out.print(Text(f"  {one.detail}"), soft_wrap=True)
+    for found in one.differences:
+        said = f"recorded {_said(found.recorded)}, derived {_said(found.derived)}"
+        out.print(Text(f"  {found.leaf} · {found.field}: {said}"), soft_wrap=True)
+
+
+def _said(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _beside(folder: Path, name: str) -> dict[str, bytes]:
+    return {
+        set_id: sealed
+        for shard in shards_of(folder)
+        for set_id, sealed in read_sidecars(shard, name).items()
+    }
+
+
+def _sealer(where: Path) -> tuple[Sealer | None, str]:
+    """The keys that everything is sealed with, or why they are not to be had."""
+    try:
+        return load_broker_keys(where).sealer, ""
+    except KeysError as error:
+        return None, str(error)
+    except (KeyError, ValueError):
+        return None, f"the broker's keys in {where} are of another version of this broker"
