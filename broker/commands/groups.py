@@ -106,6 +106,41 @@ def audit_verify(
 
 
 @audit_app.command(
+    "replay",
+    epilog=examples(
+        "broker audit replay",
+        "broker audit replay rehearsal --json",
+        "broker audit replay copy-of-ledger --keys var/keys",
+    ),
+)
+def audit_replay(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The ledger; default: var/ledger.")
+    ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keys of subjects, and the broker's own; default: DIR/keys, else var/keys.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Decide everything again from the sealed facts by the present policies, and compare each leaf.
+
+    Exit code 1 at any difference that no change of rules explains.
+    """
+    from broker.commands import audit_replay as replaying
+
+    run = replaying.replay(settings_in_force(), directory, keys)
+    if as_json:
+        write(*replaying.rows_of(run))
+    else:
+        replaying.show(terminal(), run)
+    raise typer.Exit(0 if run.ok else FAILED)
+
+
+@audit_app.command(
     "place-counts",
     epilog=examples("broker audit place-counts", "broker audit place-counts --json"),
 )
