@@ -26,10 +26,10 @@ MANUAL = "manual"
 """Channel of an organisation without a connection: who passed an alert on answers for it."""
 TOLD, WITHDRAWN, NOTICE, WAITS, SETTLED, REFUSED = (
     "told",
-    "told, and withdrawn since",
+    "told and later withdrawn",
     "told that it is withdrawn",
     "waits for a person",
-    "waited, and decided since",
+    "waited and was decided later",
     "not told",
 )
 STANDINGS = (TOLD, WITHDRAWN, NOTICE, WAITS, SETTLED, REFUSED)

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from broker.commands.audit_queries import add_queries
 from broker.commands.words import (
     FAILED,
     MARKUP,
@@ -170,6 +171,9 @@ def audit_place_counts(
         write(msgspec.to_builtins(counts))
     else:
         place_counts.show(terminal(), counts)
+
+
+add_queries(audit_app)
 
 
 @bench_app.command(
