@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import logging.config
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Callable, MutableMapping
+from typing import Any, TextIO
 
 import structlog
 
@@ -86,6 +86,18 @@ def foreign_loggers(process: str) -> dict[str, Any]:
     }
 
 
+def _to(stream: TextIO) -> Callable[..., structlog.PrintLogger]:
+    """Loggers that write to the stderr of this moment: Faust exchanges `sys.stderr` later on.
+
+    Where that stream has been closed since, to the process's own: a log line must never be an error.
+    """
+
+    def logger(*_: Any) -> structlog.PrintLogger:
+        return structlog.PrintLogger(sys.__stderr__ if stream.closed else stream)
+
+    return logger
+
+
 def _bound_to(process: str) -> structlog.typing.Processor:
     def bind(
         _logger: Any, _method: str, event: MutableMapping[str, Any]
@@ -108,8 +120,7 @@ def configure(process: str, level: str) -> structlog.stdlib.BoundLogger:
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        # Asked for each line: what stderr is may change under a process that lives long.
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=_to(sys.stderr),
     )
     logging.config.dictConfig(foreign_loggers(process))
     logger: structlog.stdlib.BoundLogger = structlog.get_logger()
