@@ -3,7 +3,7 @@
 Traps (a list of what goes wrong in practice) and where each is tested: to adjoin is no nexus, and what
 does not adjoin may be one (here, and scenarios S1 to S4); Wales and Scotland (here); eighteen during
 an episode (here); a code that was replaced, and no right inherited (here, and tests/rooms/test_locate);
-twins are never matched by name and birth (tests/laws/test_identity_laws); what is withheld cannot be
+twins are never matched by name and birth (tests/laws/test_traps); what is withheld cannot be
 told from what is shown (here: a pointer, a consultation and a covert source); late, duplicate and
 overtaking records (tests/rooms, tests/laws); a category is advice (tests/rooms/test_categories).
 """
