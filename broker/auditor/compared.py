@@ -10,12 +10,15 @@ import msgspec
 CLOSING = "closing"
 LEAF = "leaf"
 """Named as the field where a leaf is on one side only, or differs in nothing but its bytes."""
+ORDER = "order"
+"""Named as the field where the leaves are the same and do not stand as they must, each once."""
 MISSING = None
 OF_THE_SEAL = frozenset({"recipient_leaf", "receipt", "rows_hash", "channel"})
 """What only the broker's own keys give: whether there is one is compared without them too."""
 OF_NO_RULE = frozenset(
     {
         *("kind", "v", "set_id", "publisher", "event_id", "version", "part_id", "round"),
+        ORDER,
         *("decided_at", "receipt_set_id", "act_set_id", "facts_hash"),
     }
 )
@@ -26,7 +29,7 @@ class Difference(msgspec.Struct, frozen=True):
     """One field of one leaf."""
 
     leaf: str
-    """The recipient of a decision, or `closing`."""
+    """The recipient of a decision, `closing`, or `all`."""
     field: str
     recorded: Any
     derived: Any
@@ -47,7 +50,9 @@ def compare_leaves(
     """
     if sealed and tuple(recorded) == tuple(derived):
         return ()
-    before, after = _by_name(recorded), _by_name(derived)
+    names, expected = [_name(one) for one in recorded], [_name(one) for one in derived]
+    before = dict(zip(names, recorded, strict=True))
+    after = dict(zip(expected, derived, strict=True))
     found: list[Difference] = []
     for name in dict.fromkeys((*before, *after)):
         if name not in before or name not in after:
@@ -55,8 +60,8 @@ def compare_leaves(
             found.append(Difference(name, LEAF, _whether(here), _whether(there)))
         else:
             found += _fields(name, before[name], after[name], sealed=sealed)
-    if not found and len(recorded) != len(derived):
-        found.append(Difference(CLOSING, LEAF, len(recorded), len(derived)))
+    if names != expected and not found:
+        found.append(Difference("all", ORDER, names, expected))
     return tuple(found)
 
 
@@ -80,10 +85,7 @@ def _whether(there: bool) -> str:
     return "there" if there else "not there"
 
 
-def _by_name(leaves: Sequence[bytes]) -> dict[str, bytes]:
-    named: dict[str, bytes] = {}
-    for data in leaves:
-        leaf = msgspec.json.decode(data)
-        name = CLOSING if leaf.get("kind") == CLOSING else str(leaf.get("recipient"))
-        named[name] = data
-    return named
+def _name(data: bytes) -> str:
+    """By this a leaf is known in its set."""
+    leaf = msgspec.json.decode(data)
+    return CLOSING if leaf.get("kind") == CLOSING else str(leaf.get("recipient"))
