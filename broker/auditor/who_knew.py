@@ -42,7 +42,7 @@ class Question(msgspec.Struct, frozen=True):
     event_id: str | None = None
     part_id: str | None = None
     recipient: str | None = None
-    """Organisation, or organisation and role: `E08000028` or `E08000028:mash`."""
+    """Organisation, or organisation and role: `SCH-WV-001` or `SCH-WV-001:school`."""
     agreement: str | None = None
     """Agreement, or agreement and clause: decisions whose clauses or reasons name it."""
     since: datetime.datetime | None = None

@@ -98,8 +98,8 @@ EXAMPLES = {
     ),
     "part": examples("broker audit part 0123456789abcdef0123456789abcdef --json"),
     "recipient": examples(
-        "broker audit recipient E08000028",
-        "broker audit recipient E08000028:mash --from 2026-11-01T00:00:00Z --csv",
+        "broker audit recipient SCH-WV-001",
+        "broker audit recipient SCH-WV-001:school --from 2026-11-01T00:00:00Z --csv",
     ),
     "agreement": examples(
         "broker audit agreement national-baseline",
