@@ -384,4 +384,6 @@ def _time(moment: datetime.datetime) -> str:
 
 
 def _line(out: Console, words: str, style: str = "") -> None:
-    out.print(Text(words, style=style))
+    """Ids are the publishers' own: what would steer a terminal is shown as a mark."""
+    shown = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in words)
+    out.print(Text(shown, style=style))

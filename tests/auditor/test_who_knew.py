@@ -202,6 +202,34 @@ def test_who_passed_an_alert_on_by_hand_answers_for_it(everything: Everything) -
     assert found[0].acknowledged_at == later(minutes=11)
 
 
+def test_the_first_answer_is_when_it_was_acknowledged(everything: Everything) -> None:
+    """Answers are told by time, in whatever order the logs have them."""
+    recorded = everything[1]
+    (first,) = [
+        one for one in recorded.intake if one.publisher == SW.partition(":")[0] and one.alert_id
+    ]
+    minute = 60_000
+    again = msgspec.structs.replace(
+        first, action="consider", received_at=first.received_at + minute
+    )
+    for intake in ((again, first), (first, again)):
+        (found, _) = who_knew(
+            Recorded(recorded.parts, intake), Question(event_id=WARNING.event_id, recipient=SW)
+        )
+        assert [one.kind for one in found.answers] == ["acknowledge", "consider"]
+        assert found.acknowledged_at == later(minutes=10)
+
+
+def test_a_clause_that_only_withholds_a_field_names_its_agreement(everything: Everything) -> None:
+    """An agreement that shows nothing is found by what was withheld for it."""
+    part = everything[1].parts[0]
+    withheld = (("place", "invented-agreement/limit"),)
+    one = msgspec.structs.replace(part.decisions[0], withheld=withheld)
+    planted = Recorded((msgspec.structs.replace(part, decisions=(one,)),), ())
+
+    assert len(who_knew(planted, Question(agreement="invented-agreement"))) == 1
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 30 * 24 * 60))
 def test_a_moment_parts_the_decisions_in_two(everything: Everything, minutes: int) -> None:

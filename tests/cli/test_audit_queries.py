@@ -128,6 +128,16 @@ def test_what_a_publisher_wrote_is_no_formula(broker: Command, tmp_path: Path) -
     assert {row["event_id"] for row in broker(*asked, "--json").rows} == {"=1+1"}
 
 
+def test_what_a_publisher_wrote_steers_no_terminal(broker: Command, tmp_path: Path) -> None:
+    """An event id with an escape sequence is printed without it."""
+    event = msgspec.structs.replace(WARNING, event_id="\x1b[2Jgone")
+    rehearse(tmp_path / "told.jsonl", [(event, AT)], tmp_path / "ledger")
+    said = broker("audit", "recipient", SW, "--ledger", tmp_path / "ledger")
+
+    assert "[2Jgone" in said.out
+    assert "\x1b" not in said.out
+
+
 def test_an_agreement_as_fhir_is_one_audit_event_a_decision(
     broker: Command, rehearsal: Path
 ) -> None:
