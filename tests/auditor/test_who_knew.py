@@ -159,6 +159,19 @@ def test_a_retraction_shows_with_when_and_why(everything: Everything) -> None:
     assert not any(one.withdrawn for one in others if one.event_id == CONSULTED.event_id)
 
 
+def test_the_first_withdrawal_is_when_it_was_withdrawn(everything: Everything) -> None:
+    """Taken back a second time in a third round, it is withdrawn since the second."""
+    first, second = (one for one in everything[1].parts if one.closing.event_id == WARNING.event_id)
+    closing = msgspec.structs.replace(
+        second.closing, round=2, decided_at=second.closing.decided_at + 1
+    )
+    third = msgspec.structs.replace(second, closing=closing)
+    found = who_knew(Recorded((third, first, second), ()), Question(recipient=SW))
+
+    assert found[0].withdrawn is not None
+    assert found[0].withdrawn.round == 1
+
+
 def test_a_review_shows_as_a_round_of_its_own(everything: Everything) -> None:
     """Sandwell waited and is told from round 1 on; the force waits still, nothing shown to it."""
     found = {(one.recipient, one.round): one for one in of(everything, event_id=CONSULTED.event_id)}
