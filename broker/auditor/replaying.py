@@ -18,7 +18,8 @@ import msgspec
 from broker.auditor.compared import Difference, compare_leaves
 from broker.auditor.recorded_sets import RecordedSet
 from broker.auditor.rederive import Replayable, begin, next_round
-from broker.auditor.replay import FactsError, open_facts, subject_of
+from broker.auditor.replay import FactsError, open_facts
+from broker.auditor.subjects import Subjects
 from broker.flow import Policy
 from broker.model.sealer import Sealer
 from broker.model.sealing import DataKey, SealError
@@ -121,7 +122,7 @@ class _Replay:
         self._keys = keys
         self._policy = policy
         self._sealer = keys.sealer or stand_in_sealer()
-        self._subjects: dict[tuple[str, str, int, str], str] = {}
+        self._subjects = Subjects(keys.subjects)
         self._parts: dict[tuple[str, str, int, str], Replayable] = {}
         self._by_rules: set[tuple[str, str, int, str]] = set()
         """Parts of which an earlier round differs for rules that changed: so may those after it."""
@@ -131,7 +132,7 @@ class _Replay:
         broken = self._broken(one)
         if broken is not None:
             return self._said(one, Verdict.BROKEN, broken)
-        key = self._subject(one)
+        key = self._subjects.of(one)
         sealed = self._beside.facts.get(one.closing.set_id)
         if key is None:
             there = sealed is not None and one.closing.set_id in self._beside.rows
@@ -185,19 +186,6 @@ class _Replay:
             if content is not None and sha256(content).hexdigest() != digest:
                 return f"the sealed {name} are not those that the closing leaf commits to"
         return None
-
-    def _subject(self, one: RecordedSet) -> str | None:
-        """The part key; looked for once a part, then tried first for its later rounds."""
-        statement = one.part[:3]
-        round_ = one.closing.round
-        known = self._subjects.get(one.part)
-        near = () if known is None else (known,)
-        found = subject_of(one.closing.set_id, statement, round_, near) or subject_of(
-            one.closing.set_id, statement, round_, self._keys.subjects
-        )
-        if found is not None:
-            self._subjects[one.part] = found
-        return found
 
     def _rules(self, one: RecordedSet) -> tuple[RuleChange, ...]:
         then = msgspec.structs.astuple(one.hashes)

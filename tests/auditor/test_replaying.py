@@ -17,6 +17,7 @@ from broker.auditor.compared import OF_NO_RULE, OF_THE_SEAL
 from broker.auditor.recorded_sets import RecordedSet, recorded_sets
 from broker.auditor.replay import subject_of
 from broker.auditor.replaying import Beside, Replayed, ReplayKeys, Verdict, replay_sets
+from broker.auditor.subjects import Subjects
 from broker.flow import Policy
 from broker.model.canonical import canonical_json
 from broker.shell.keys import load_broker_keys, read_subject_keys
@@ -258,3 +259,17 @@ def test_facts_that_do_not_open_under_the_held_key_are_a_fault(whole: Held) -> N
 def test_keys_are_not_in_what_is_printed_of_them(whole: Held) -> None:
     """No key is in the words for what holds it."""
     assert repr(whole.keys) == "ReplayKeys(...)"
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_whom_a_set_is_about_is_found_in_whatever_order(whole: Held, data: st.DataObject) -> None:
+    """Any order of sets and keys, some keys gone: what every key tried in turn gives as well."""
+    names = data.draw(st.permutations(sorted(whole.keys.subjects)))
+    held = names[: data.draw(st.integers(0, len(names)))]
+    sets = data.draw(st.lists(st.sampled_from(whole.sets), max_size=12))
+    found = Subjects(held)
+
+    for one in sets:
+        closing = one.closing
+        assert found.of(one) == subject_of(closing.set_id, one.part[:3], closing.round, held)
