@@ -129,6 +129,8 @@ class _Replay:
 
     def take(self, one: RecordedSet) -> Replayed:
         """One set."""
+        # A round that cannot be made again leaves nothing for the rounds after it to stand on.
+        before = self._parts.pop(one.part, None)
         broken = self._broken(one)
         if broken is not None:
             return self._said(one, Verdict.BROKEN, broken)
@@ -139,14 +141,14 @@ class _Replay:
             return self._said(one, Verdict.ERASED if there else Verdict.ERASED_UNCHECKED)
         if sealed is None:
             return self._said(one, Verdict.NO_FACTS)
-        if one.closing.round and one.part not in self._parts:
+        if one.closing.round and before is None:
             return self._said(one, Verdict.NOT_REPLAYED, "a round before it could not be replayed")
-        return self._replayed(one, sealed, self._keys.subjects[key])
+        return self._replayed(one, before, sealed, self._keys.subjects[key])
 
-    def _replayed(self, one: RecordedSet, sealed: bytes, subject_key: bytes) -> Replayed:
+    def _replayed(
+        self, one: RecordedSet, before: Replayable | None, sealed: bytes, subject_key: bytes
+    ) -> Replayed:
         policy = msgspec.structs.replace(self._policy, hashes=one.hashes)
-        # A later round that cannot be made again leaves nothing for the rounds after it to stand on.
-        before = self._parts.pop(one.part, None)
         try:
             facts = open_facts(sealed, subject_key, one.closing.set_id)
             if before is None:

@@ -86,6 +86,26 @@ def reviewed() -> Iterator[Told]:
             )
 
 
+def overtaken() -> Iterator[Told]:
+    """Two say the same; one takes it back before a person permits the other, which then weighs less."""
+    first, second = (
+        msgspec.structs.replace(WARNING, event_id=event_id, origin_id=event_id, **changes)
+        for event_id, changes in (
+            ("5f0c7a52-3b10-4f6e-9c70-0d2f6d5b7a10", {}),
+            ("5f0c7a52-3b10-4f6e-9c70-0d2f6d5b7a11", {"handling": t.Handling(code="Z")}),
+        )
+    )
+    yield first, later(hours=3)
+    yield second, later(hours=3, minutes=1)
+    back = retraction(first)
+    yield (
+        msgspec.structs.replace(back, event_id="5f0c7a52-3b10-4f6e-9c70-0d2f6d5b7a12"),
+        later(hours=3, minutes=2),
+    )
+    answer = act("review", action_id="after", verdict="permit", event_id=second.event_id)
+    yield answer, later(hours=3, minutes=3)
+
+
 def write(
     folder: Path,
     statements: Iterable[Told],

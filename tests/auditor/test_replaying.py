@@ -28,6 +28,7 @@ from tests.auditor.replayed import (
     acts,
     fewer_agreements,
     first_permit_refused,
+    overtaken,
     reviewed,
     scenarios,
     write,
@@ -58,7 +59,7 @@ def held_in(folder: Path) -> Held:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Held:
     """All scenarios, all kinds of statement, and acts on them."""
-    statements = itertools.chain(scenarios(), acts(), reviewed())
+    statements = itertools.chain(scenarios(), acts(), reviewed(), overtaken())
     return held_in(write(tmp_path_factory.mktemp("whole") / "ledger", statements))
 
 
@@ -244,6 +245,24 @@ def test_facts_that_are_not_here_stop_the_later_rounds_too(whole: Held) -> None:
     assert verdicts(of_part[1:]) == {Verdict.NOT_REPLAYED}
     assert len(of_part) > 2
     assert all(one.detail for one in of_part[1:])
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_later_round_that_cannot_be_made_again_stops_those_after_it(
+    whole: Held, missing: bool
+) -> None:
+    """Missing or forged facts of round 1: round 2 is not replayed on the state of round 0."""
+    one = next(one for one in whole.sets if one.closing.round == 1)
+    facts = dict(whole.beside.facts)
+    facts[one.closing.set_id] = b"forged"
+    if missing:
+        del facts[one.closing.set_id]
+    found = whole.replay(beside=msgspec.structs.replace(whole.beside, facts=facts))
+    first, second, *after = [each for each in found if each.part_id == one.closing.part_id]
+
+    assert first.verdict is Verdict.IDENTICAL
+    assert second.verdict is (Verdict.NO_FACTS if missing else Verdict.BROKEN)
+    assert verdicts(after) == {Verdict.NOT_REPLAYED}
 
 
 def test_facts_that_do_not_open_under_the_held_key_are_a_fault(whole: Held) -> None:
