@@ -60,7 +60,7 @@ class DueBook:
         elif leaf["kind"] == "action":
             self._done.add(leaf["action_id"])
             if leaf["action"] in ANSWERS:
-                self._alerts.pop(leaf.get("alert_id") or "", None)
+                self._answered(leaf)
 
     def due(self, now: datetime.datetime) -> Iterator[Action]:
         """Acts that the clock owes by `now`, each with an id that is always the same."""
@@ -97,6 +97,13 @@ class DueBook:
             reason=reason,
             acted_at=now,
         )
+
+    def _answered(self, leaf: Mapping[str, Any]) -> None:
+        """An answer counts from the recipient itself, or from the desk that passed the alert on."""
+        name = leaf.get("alert_id") or ""
+        one = self._alerts.get(name)
+        if one is not None and leaf["publisher"] in (one.recipient.partition(":")[0], self._desk):
+            del self._alerts[name]
 
     def _close(self, closing: Mapping[str, Any]) -> None:
         decided_at = _moment(closing["decided_at"])

@@ -33,6 +33,7 @@ CHECK_DIGIT_FAILED = "check_digit_failed"
 MAX_AHEAD = datetime.timedelta(minutes=15)
 """How far a report may claim to be ahead of Kafka's clock before it is refused."""
 MAX_ID_LENGTH = 128
+SOUND_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:/-]{{0,{MAX_ID_LENGTH - 1}}}")
 MAX_SUBJECTS = 200
 """Subjects, or derived-from ids, of one event."""
 COUNTRY_PREFIXES = ("E", "W", "S")
@@ -79,18 +80,23 @@ def check_action(
             return _mismatch(action.action_id)
         if commitment_root(action, seed) != envelope.commitment_root:
             return _uncommitted(action.action_id)
-    named = (action.action_id, action.actor, action.alert_id or "", action.event_id or "")
-    if not action.action_id or any(len(one) > MAX_ID_LENGTH for one in named):
-        return Rejection(
-            "not_valid", f"an id is empty or longer than {MAX_ID_LENGTH} characters: use UUIDs"
-        )
+    optional = (
+        *(action.alert_id, action.event_id, action.part_id, action.event_publisher),
+        *(action.recipient, action.confirms, action.verdict, *action.fields),
+    )
+    named = (action.action_id, action.actor, *(one for one in optional if one is not None))
+    if not _are_sound(*named) or len(action.fields) > MAX_SUBJECTS:
+        return _unsound()
     if not (action.alert_id or action.event_id):
         return Rejection(
             "action_without_object",
             "the action names neither an alert nor an event: say what it acts on",
             action.action_id,
         )
-    if action.kind.value in {"review", "release", "withdraw", "look_back"} and not (action.reason or "").strip():
+    if (
+        action.kind.value in {"review", "release", "withdraw", "look_back"}
+        and not (action.reason or "").strip()
+    ):
         return Rejection(
             "action_without_reason",
             f"a {action.kind.value} needs a written reason: add it",
@@ -123,16 +129,26 @@ def _uncommitted(statement_id: str) -> Rejection:
     )
 
 
+def _are_sound(*ids: str) -> bool:
+    """Ids are read by people, at terminals and in spreadsheets: nothing in them may act there."""
+    return all(SOUND_ID.fullmatch(one) for one in ids)
+
+
+def _unsound() -> Rejection:
+    return Rejection(
+        "not_valid",
+        f"an id or a reference is empty, longer than {MAX_ID_LENGTH} characters, or holds other than "
+        "letters, digits and . _ : / -: use UUIDs",
+    )
+
+
 def _within_bounds(event: ConcernEvent) -> Rejection | None:
     """Ids go into leaves and subjects into parts, so both have bounds; each subject is named once."""
     references = [subject.subject_ref for subject in event.subjects]
-    named = (event.relates_to or "", event.answers or "")
-    ids = (event.event_id, event.origin_id, *named, *event.derived_from)
-    if not event.event_id or any(len(one) > MAX_ID_LENGTH for one in (*ids, *references)):
-        return Rejection(
-            "not_valid",
-            f"an id or a reference is empty or longer than {MAX_ID_LENGTH} characters: use UUIDs",
-        )
+    optional = (event.relates_to, event.answers)
+    ids = (event.event_id, event.origin_id, *references, *event.derived_from)
+    if not _are_sound(*ids, *(one for one in optional if one is not None)):
+        return _unsound()
     if len(references) != len(set(references)):
         return Rejection(
             "not_valid",

@@ -13,8 +13,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from broker.cli import run
+from broker.commands.audit_queries import _cell, _line
 from broker.examples import to_line
 from broker.examples.scenarios import load_scenarios
 from broker.ledger import read_entries
@@ -116,26 +118,28 @@ def test_a_recipient_as_csv_is_the_same_as_json(broker: Command, rehearsal: Path
     assert [bool(one["withdrawn"]) for one in table] == [bool(row["withdrawn"]) for row in rows]
 
 
-def test_what_a_publisher_wrote_is_no_formula(broker: Command, tmp_path: Path) -> None:
-    """An event id that a spreadsheet would execute is quoted in CSV, and as it is in JSON."""
-    event = msgspec.structs.replace(WARNING, event_id="=1+1")
-    rehearse(tmp_path / "told.jsonl", [(event, AT)], tmp_path / "ledger")
-    asked = ("audit", "event", "=1+1", "--ledger", tmp_path / "ledger")
-    table = list(csv.DictReader(io.StringIO(broker(*asked, "--csv").out)))
+@pytest.mark.parametrize("bad", ["=1+1", "\x1b[2Jgone"])
+def test_an_id_that_would_act_in_a_sheet_or_a_terminal_never_gets_into_a_log(
+    broker: Command, tmp_path: Path, bad: str
+) -> None:
+    """Such ids are refused at the door; the exports would quote them all the same."""
+    event = msgspec.structs.replace(WARNING, event_id=bad)
+    file, ledger = tmp_path / "told.jsonl", tmp_path / "ledger"
+    file.write_text(line(event, AT))
+    said = broker("decide", file, "--ledger", ledger, "--json")
 
-    assert table
-    assert {one["event_id"] for one in table} == {"'=1+1"}
-    assert {row["event_id"] for row in broker(*asked, "--json").rows} == {"=1+1"}
+    assert [row["rejected"] for row in said.rows] == ["not_valid"]
+    assert not [leaf for leaf in leaves_of(ledger) if leaf["kind"] == "decision"]
 
 
-def test_what_a_publisher_wrote_steers_no_terminal(broker: Command, tmp_path: Path) -> None:
-    """An event id with an escape sequence is printed without it."""
-    event = msgspec.structs.replace(WARNING, event_id="\x1b[2Jgone")
-    rehearse(tmp_path / "told.jsonl", [(event, AT)], tmp_path / "ledger")
-    said = broker("audit", "recipient", SW, "--ledger", tmp_path / "ledger")
+def test_what_a_spreadsheet_would_execute_is_quoted_and_what_steers_a_terminal_is_marked() -> None:
+    """Whatever a log of another time may hold."""
+    out = io.StringIO()
+    _line(Console(file=out), "\x1b[2Jgone")
 
-    assert "[2Jgone" in said.out
-    assert "\x1b" not in said.out
+    assert _cell("=1+1") == "'=1+1"
+    assert "\x1b" not in out.getvalue()
+    assert "[2Jgone" in out.getvalue()
 
 
 def test_an_agreement_as_fhir_is_one_audit_event_a_decision(

@@ -244,10 +244,14 @@ def test_the_readable_form_names_everyone_and_explains_the_codes(broker: Command
 
 
 def test_markup_in_a_statement_is_shown_as_it_is(broker: Command) -> None:
-    """Brackets in an id are not read as the terminal's markup."""
-    line = lines_of("concern").replace(b"22844af5-3611", b"[red]x[/]")
+    """Brackets in an organisation's code are not read as the terminal's markup."""
+    line = lines_of("concern").replace(
+        b'"organisation":"SCH-WV-001"', b'"organisation":"[red]x[/]"'
+    )
+    said = broker("decide", "-", given=line)
 
-    assert "[red]x[/]" in broker("decide", "-", given=line).out
+    assert "unknown_organisation" in said.out
+    assert "[red]" not in said.out.replace("[red]x[/]", "")
 
 
 @pytest.mark.parametrize("path", SLICES, ids=lambda path: path.stem)

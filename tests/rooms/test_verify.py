@@ -200,3 +200,26 @@ def test_no_refusal_repeats_what_the_event_says_of_a_person(bad: t.ConcernEvent)
 
     assert "Example" not in text
     assert "9434765918" not in text
+
+
+@pytest.mark.parametrize("bad", ["", "=1+1", "a\x1b[31m", "a b", "x" * 129, "\n", "é"])
+def test_an_id_that_could_act_where_it_is_read_is_refused(bad: str) -> None:
+    """Ids stand in logs, terminals and spreadsheets; a leaf has no room for a long one."""
+    for changed in (
+        concern(event_id=bad),
+        concern(origin_id=bad),
+        concern(relates_to=bad),
+        concern(derived_from=(bad,)),
+        concern(subjects=(subject(subject_ref=bad),)),
+    ):
+        assert refusal(changed).reason == "not_valid"
+    for acted in (
+        action(action_id=bad),
+        action(part_id=bad),
+        action(recipient=bad),
+        action(verdict=bad),
+        action(fields=(bad,)),
+    ):
+        found = check_action(acted, None, SEED, NOW)
+        assert found is not None
+        assert found.reason == "not_valid"

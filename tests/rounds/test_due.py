@@ -57,6 +57,19 @@ def test_an_alert_that_is_not_acknowledged_escalates_and_an_answer_stops_it() ->
     assert {one.reason for one in late} == {"not_acknowledged"}
 
 
+def test_a_strangers_answer_does_not_silence_the_clock() -> None:
+    """Who knows an alert's id and did not receive it cannot acknowledge it for the recipient."""
+    story = Story()
+    story.tell(WARNING)
+    alert = next(one for one in story.alerts if one.recipient == SW)
+    story.tell(
+        act("acknowledge", organisation="E08000030", actor="ws-9", alert_id=alert.alert_id),
+        later(hours=1),
+    )
+
+    assert SW in {one.recipient for one in due(story, later(days=4))}
+
+
 def test_a_withdrawal_must_be_acknowledged_too() -> None:
     """The alert that it takes back no longer must; the withdrawal is due within four hours."""
     story = Story()
