@@ -20,6 +20,7 @@ from broker.auditor.replaying import Beside, Replayed, ReplayKeys, Verdict, repl
 from broker.auditor.subjects import Subjects
 from broker.flow import Policy
 from broker.model.canonical import canonical_json
+from broker.model.types import ConcernEvent
 from broker.shell.keys import load_broker_keys, read_subject_keys
 from broker.shell.policy import load_policy
 from tests.auditor.replayed import (
@@ -33,6 +34,10 @@ from tests.auditor.replayed import (
     scenarios,
     write,
 )
+from tests.rounds.test_retraction import retraction
+
+TOLD_TO_OTHERS = "56000000-0000-4000-8000-000000000001"
+"""A scenario's event that reaches one recipient more where the region has agreed nothing."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -263,6 +268,24 @@ def test_a_later_round_that_cannot_be_made_again_stops_those_after_it(
     assert first.verdict is Verdict.IDENTICAL
     assert second.verdict is (Verdict.NO_FACTS if missing else Verdict.BROKEN)
     assert verdicts(after) == {Verdict.NOT_REPLAYED}
+
+
+def test_what_changed_rules_did_to_a_round_explains_the_rounds_after_it(
+    tmp_path: Path, other: Policy
+) -> None:
+    """A retraction under the present rules reaches those told under the old ones: no fault."""
+    event, at = next(one for one in scenarios() if one[0].event_id == TOLD_TO_OTHERS)
+    assert isinstance(event, ConcernEvent)
+    held = held_in(write(tmp_path / "ledger", [(event, at), (retraction(event), at)]))
+    first = next(one for one in held.sets if not one.closing.round)
+    last = next(one for one in held.sets if one.part == first.part and one.closing.round)
+    closing = msgspec.structs.replace(last.closing, policy_bundle=other.hashes.bundle)
+    present = changed(last, -1, "policy_bundle", other.hashes.bundle)
+    found = held.replay(other, sets=(first, msgspec.structs.replace(present, closing=closing)))
+
+    assert found[0].rules
+    assert found[1].rules == ()
+    assert [one.verdict for one in found] == [Verdict.RULES, Verdict.RULES]
 
 
 def test_facts_that_do_not_open_under_the_held_key_are_a_fault(whole: Held) -> None:
