@@ -164,7 +164,9 @@ class _Replay:
             return self._said(one, Verdict.UNREADABLE, str(error))
         except Exception as error:  # noqa: BLE001 -- one set that cannot be made again must not hide the others
             return self._said(one, Verdict.UNREADABLE, type(error).__name__)
-        self._parts[one.part] = made
+        # The record itself is large, and no later round asks for it.
+        bare = msgspec.structs.replace(made.recorded, leaves=(), deliveries=(), sidecars=())
+        self._parts[one.part] = msgspec.structs.replace(made, recorded=bare)
         return self._compared(one, found)
 
     def _compared(self, one: RecordedSet, found: tuple[Difference, ...]) -> Replayed:
