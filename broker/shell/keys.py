@@ -97,7 +97,9 @@ def load_broker_keys(directory: Path) -> BrokerKeys:
         code: DataKey(entry["key_id"], _unb64(entry["key"]), _unb64(entry["wrapped"]))
         for code, entry in _read_json(own / "data-keys.json").items()
     }
-    desk = data_keys[DESK]
+    desk = data_keys.get(DESK)
+    if desk is None:
+        raise KeysError(f"{own / 'data-keys.json'} has no key of {DESK}: run `broker up` to add it")
     return BrokerKeys(
         publisher_keys={
             (code, entry["key_id"]): Ed25519PublicKey.from_public_bytes(_unb64(entry["signing"]))
