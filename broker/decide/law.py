@@ -229,14 +229,14 @@ def resolve_profile(
     on: datetime.date,
 ) -> Profile:
     """The profile of two organisations on a day. An unknown organisation has no agreement."""
-    standing: dict[Agreement, str] = {}
+    standing: list[tuple[Agreement, str]] = []
     if one is not None and other is not None:
         for agreement in agreements:
             stands = agreement.standing(one, other, on)
             if stands is not None:
-                standing[agreement] = stands
-    held = [agreement for agreement, stands in standing.items() if stands == IN_FORCE]
+                standing.append((agreement, stands))
+    held = [agreement for agreement, stands in standing if stands == IN_FORCE]
     chosen = tuple(sorted(held, key=lambda agreement: agreement.id))
-    lapsed = None if chosen else min(standing.values(), default=None)
+    lapsed = None if chosen else min((stands for _, stands in standing), default=None)
     named = [f"{agreement.id}@{agreement.version}" for agreement in chosen]
     return Profile(digest_text("profile", *named, lapsed or ""), chosen, lapsed)

@@ -27,6 +27,7 @@ from broker.model.types import ConcernEvent, NexusKind, PartKind
 from broker.model.values import Candidate, PartInput
 from broker.policies import load_bundle
 from broker.reference import load_reference
+from broker.shell.policy import settle
 from broker.shell.settings import Settings
 
 FEW, MANY = 60, 2000
@@ -69,6 +70,7 @@ def bench_decide(settings: Settings) -> DecideFigures:
             started = time.perf_counter()
             bundles.append(load_bundle(directory, reference))
             seconds.append(time.perf_counter() - started)
+            settle()
     facts, found = _part(reference)
     first = _cold(bundles[0], facts, found, reference, forget_sets=True)
     few, many = bundles
