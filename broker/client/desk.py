@@ -7,7 +7,7 @@ and publishes. What is read here is sealed to the desk and opened with its own k
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -106,8 +106,3 @@ class Desk:
 def new_act_id() -> str:
     """An id for an act."""
     return str(uuid.uuid4())
-
-
-def waits_for(part: HeldPart) -> Sequence[str]:
-    """Recipients about whom a person must decide."""
-    return tuple(one.recipient for one in part.content.waiting)

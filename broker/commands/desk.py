@@ -19,6 +19,12 @@ Actor = Annotated[
 Recipient = Annotated[
     str, typer.Option("--recipient", metavar="ORG:ROLE", help="Such as ICB-SHROPSHIRE:health.")
 ]
+OnlyFor = Annotated[
+    str | None, typer.Option("--recipient", help="Only this one; default: all that wait.")
+]
+WhoPublished = Annotated[str, typer.Argument(help="Who published the event.")]
+EventId = Annotated[str, typer.Argument(help="Event id.")]
+AskedBy = Annotated[str, typer.Argument(help="Action id that `ask` printed.")]
 review_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=MARKUP,
@@ -69,9 +75,7 @@ def review_permit(
     part: Part,
     reason: Reason,
     actor: Actor = "desk-1",
-    recipient: Annotated[
-        str | None, typer.Option("--recipient", help="Only this one; default: all that wait.")
-    ] = None,
+    recipient: OnlyFor = None,
     field: Annotated[
         list[str] | None,
         typer.Option("--field", help="A field to release where no agreement speaks; repeatable."),
@@ -89,9 +93,7 @@ def review_refuse(
     part: Part,
     reason: Reason,
     actor: Actor = "desk-1",
-    recipient: Annotated[
-        str | None, typer.Option("--recipient", help="Only this one; default: all that wait.")
-    ] = None,
+    recipient: OnlyFor = None,
     as_json: Json = False,
 ) -> None:
     """Refuse: nothing is shown, and it no longer waits."""
@@ -106,8 +108,8 @@ def review_refuse(
     ),
 )
 def break_glass_ask(
-    publisher: Annotated[str, typer.Argument(help="Who published the event.")],
-    event: Annotated[str, typer.Argument(help="Event id.")],
+    publisher: WhoPublished,
+    event: EventId,
     recipient: Recipient,
     reason: Reason,
     actor: Actor = "desk-1",
@@ -120,9 +122,9 @@ def break_glass_ask(
 
 @break_glass_app.command("confirm", epilog=examples("broker break-glass confirm ... ACTION"))
 def break_glass_confirm(
-    publisher: Annotated[str, typer.Argument(help="Who published the event.")],
-    event: Annotated[str, typer.Argument(help="Event id.")],
-    action: Annotated[str, typer.Argument(help="Action id that `ask` printed.")],
+    publisher: WhoPublished,
+    event: EventId,
+    action: AskedBy,
     recipient: Recipient,
     reason: Reason,
     actor: Actor = "desk-2",
@@ -140,9 +142,9 @@ def break_glass_confirm(
 
 @break_glass_app.command("look-back", epilog=examples("broker break-glass look-back ... ACTION"))
 def break_glass_look_back(
-    publisher: Annotated[str, typer.Argument(help="Who published the event.")],
-    event: Annotated[str, typer.Argument(help="Event id.")],
-    action: Annotated[str, typer.Argument(help="Action id that `ask` printed.")],
+    publisher: WhoPublished,
+    event: EventId,
+    action: AskedBy,
     reason: Reason,
     justified: Annotated[bool, typer.Option("--justified/--not-justified")],
     actor: Actor = "desk-3",

@@ -17,6 +17,7 @@ from broker.client.desk import Desk, HeldPart, new_act_id
 from broker.commands.deciding import Row
 from broker.model.types import Action, ActionKind
 from broker.reference import ReasonCode
+from broker.shell.keys import DESK
 from broker.shell.settings import Settings
 
 
@@ -74,7 +75,7 @@ def _act(kind: ActionKind, actor: str, reason: str, **about: Any) -> Action:
     return Action(
         action_id=new_act_id(),
         kind=kind,
-        organisation="DUTY-DESK",
+        organisation=DESK,
         actor=actor,
         reason=reason,
         acted_at=now,

@@ -17,6 +17,8 @@ AUTHORITY = "authority"
 """Kind of an English children's-services authority."""
 COUNCIL = "council"
 """Kind of a Welsh or Scottish council."""
+DESK = "desk"
+"""Kind of the broker's own duty desk: it serves no area, and nothing makes it a candidate."""
 AREA_KINDS = frozenset({AUTHORITY, COUNCIL})
 """Kinds of organisation that are an area: a place can lie in them and a child can live there."""
 

@@ -8,13 +8,13 @@ from broker.intake import (
     act_parts,
 )
 from broker.model.canonical import digest
+from broker.model.reference import DESK
 from broker.model.types import (
     Action,
     Part,
 )
 from broker.model.values import Rejection
 from broker.reception.values import (
-    DESK,
     HUMAN,
     STEERING,
     IntakeResult,

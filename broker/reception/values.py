@@ -33,8 +33,6 @@ from broker.record import (
 )
 from broker.verify import PublisherKeys
 
-DESK = "desk"
-"""Kind of the broker's own duty desk in the register."""
 HUMAN = frozenset({ActionKind.REVIEW, ActionKind.RELEASE, ActionKind.LOOK_BACK})
 STEERING = HUMAN | {ActionKind.ESCALATE, ActionKind.EXPIRE}
 """Acts that make a new round of a part; every other act is recorded and changes no decision."""

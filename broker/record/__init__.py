@@ -16,7 +16,7 @@ from broker.record.intake import (
     link_record,
     rejected_record,
 )
-from broker.record.withdrawals import Ending, ending_record, withdrawal_id
+from broker.record.withdrawals import Ending, ending_record
 
 __all__ = [
     "HELD_FOR",
@@ -39,5 +39,4 @@ __all__ = [
     "link_record",
     "rejected_record",
     "review_by",
-    "withdrawal_id",
 ]

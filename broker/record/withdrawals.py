@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from broker.model.canonical import canonical_json, digest_text
+from broker.model.canonical import canonical_json
 from broker.model.codec import encode
 from broker.model.sealer import Sealer
 from broker.model.sealing import seal
@@ -178,8 +178,3 @@ def _withdrawal(told: Told, ending: Ending, sealer: Sealer, set_id: str) -> Seal
         told.recipient,
         encode(content),
     )
-
-
-def withdrawal_id(set_id: str, recipient: str) -> str:
-    """Message id of a withdrawal: what its recipient acknowledges."""
-    return digest_text(Channel.WITHDRAWAL.value, set_id, recipient)

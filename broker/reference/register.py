@@ -8,15 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from broker.model.reference import AREA_KINDS, AUTHORITY, Organisation
+from broker.model.reference import AREA_KINDS, AUTHORITY, DESK, Organisation
 from broker.model.types import PlaceKind
 from broker.reference.files import DatedRow, Placed, ReferenceDataError, read_rows
 from broker.reference.geography import Geography
 
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda cell: tuple(str(cell).split()))]
 """Codes or words separated by spaces."""
-DESK = "desk"
-"""Kind of the broker's own duty desk: it serves no area, and nothing makes it a candidate."""
 POLICE = "police"
 SERVING_KINDS = frozenset({POLICE, "icb"})
 """Kinds that cover areas: candidates because of where something is, not because they are named."""

@@ -19,7 +19,7 @@ from broker.decide.person import (
     waits_for_second_person,
 )
 from broker.locate import candidates
-from broker.model.reference import Reference
+from broker.model.reference import DESK, Reference
 from broker.model.types import Action, ActionKind
 from broker.model.values import (
     BreakGlass,
@@ -44,7 +44,6 @@ from broker.rounds.state import (
 
 CONFIRM_WITHIN = datetime.timedelta(hours=1)
 """A break-glass that nobody confirms within an hour lapses: ask again."""
-DESK = "desk"
 PERMIT, REFUSE = "permit", "refuse"
 VITAL = ("vital_interests",)
 ESCALATED = "escalated"

@@ -1,4 +1,4 @@
-"""Starts one process of the broker: `python -m broker.shell.run intake|decide|ledger`.
+"""Starts one process of the broker: `python -m broker.shell.run intake|decide|ledger|clock`.
 
 A process ends with its parent: `broker up` leaves nothing running, however it ends.
 """

@@ -1,4 +1,4 @@
-"""`broker up`: Kafka, topics, keys, the three processes, and the scenarios played on top.
+"""`broker up`: Kafka, topics, keys, the four processes, and the scenarios played on top.
 
 One process owns all others: whatever ends it, nothing is left running. With `once` it stops after
 everything is delivered and verified, and its exit code says whether all was as the scenarios say.

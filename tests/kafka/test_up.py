@@ -72,7 +72,7 @@ def test_an_external_kafka_is_used_where_one_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_running_however_it_ends(tmp_path: Path, ending: signal.Signals) -> None:
-    """Ctrl-C, a polite request, or `kill -9`: Kafka and the three processes go too."""
+    """Ctrl-C, a polite request, or `kill -9`: Kafka and the broker's processes go too."""
     process = subprocess.Popen(
         [BROKER, "up"],
         env={**os.environ, "BROKER_DATA_DIR": str(tmp_path)},

@@ -62,7 +62,7 @@ def fresh_event(_number: int = 0) -> ConcernEvent:
 
 
 class Broker:
-    """The three processes of one broker, each of which can be killed and started at will."""
+    """The processes of one broker, each of which can be killed and started at will."""
 
     def __init__(
         self,
