@@ -628,6 +628,8 @@ class ActionKind(enum.StrEnum):
     LOOK_BACK = "look_back"
     ESCALATE = "escalate"
     EXPIRE = "expire"
+    SUBJECT_ACCESS = "subject_access"
+    ERASE = "erase"
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -667,6 +669,20 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """For release: when what was shown must be looked back on at the latest."""
     fields: tuple[str, ...] = ()
     """For review: fields that the person releases where no agreement speaks."""
+    reply: bytes = b""
+    """For an answer to an alert: the reply code that the alert carries, unchanged. Only who opened
+    the alert has it.
+    """
+    plan: str | None = None
+    """For act: reference of the plan or assessment that it went into, as the organisation keeps
+    it; not a name.
+    """
+    originator_may_know: bool = True
+    """For an answer: whether who published the statement may learn of it, by role class."""
+    asked_about: tuple[Identifier, ...] = ()
+    """For subject_access: identifiers of the person who asks what is held."""
+    subject: str | None = None
+    """For erase: token of the subject, or key of the place or group."""
 
 
 class PartKind(enum.StrEnum):
@@ -874,6 +890,22 @@ class IntakeOutcome(enum.StrEnum):
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
     REFUSED = "refused"
+    ANSWERED = "answered"
+
+
+class Fate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What came of a statement at one recipient, as far as its publisher may know."""
+
+    answer: str
+    """`acknowledge`, `consider`, `act` or `no_further_action`."""
+    by: str
+    """Who answered, as a class of organisation, such as `authority`; a name only where a clause
+    releases it.
+    """
+    answered_at: datetime.datetime
+    """When the broker received the answer."""
+    plan_informed: bool = False
+    """True if it went into a plan or an assessment."""
 
 
 class ReceiptContent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -897,6 +929,8 @@ class ReceiptContent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Topic of the record that this answers."""
     source_offset: int | None = None
     """Offset of the record that this answers, so that even an unreadable one can be found."""
+    fate: Fate | None = None
+    """For outcome `answered`: what came of it."""
 
 
 class Mode(enum.StrEnum):
@@ -916,6 +950,37 @@ class ReleasedField(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     transform: str
     """What was done to it: `as_stated`, `generalised`, `pseudonymised`, `audience_text` or
     `derived_by_broker`.
+    """
+    salt: bytes = b""
+    """Salt of the publisher's commitment to this value; empty where the broker derived it."""
+
+
+class StatementProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the publisher signed, so that each released field can be checked without the rest."""
+
+    publisher: str | None = None
+    """Organisation code of the publisher; absent where this recipient may not know it."""
+    key_id: str = ""
+    """Its signing key; empty where the publisher is withheld."""
+    epoch: str = ""
+    """Intake epoch of the envelope."""
+    body_hash: bytes = b""
+    """SHA-256 of the sealed body."""
+    signature: bytes = b""
+    """The publisher's signature; empty where the publisher is withheld."""
+    root: bytes = b""
+    """The field-commitment root that was signed."""
+    event_commitments: bytes = b""
+    """Commitments to the statement's own fields, 32 bytes each, in the order of their names."""
+    subject_commitments: bytes = b""
+    """Commitments to this subject's fields, likewise; empty for a place or group."""
+    position: int = 0
+    """Slot of this subject in the tree of subjects; drawn by chance, so it says nothing of their
+    number.
+    """
+    path: bytes = b""
+    """Sibling hashes from this subject to the root of subjects, 32 bytes each; always equally
+    many.
     """
 
 
@@ -954,6 +1019,13 @@ class AlertContent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """SHA-256 of the policy bundle."""
     marking: str
     """Protective marking."""
+    reply: bytes = b""
+    """Reply code: quoted unchanged in the answer to this alert. It says nothing to who holds it.
+    """
+    reminds_of: str | None = None
+    """For a reminder to the next contact: the alert that nobody acknowledged."""
+    statement: StatementProof | None = None
+    """Proof against the publisher's signed root."""
 
 
 class Withdrawal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
