@@ -16,6 +16,7 @@ from broker.record.intake import (
     link_record,
     rejected_record,
 )
+from broker.record.subject_tag import subject_tag
 from broker.record.withdrawals import Ending, ending_record
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "link_record",
     "rejected_record",
     "review_by",
+    "subject_tag",
 ]

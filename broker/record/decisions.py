@@ -32,6 +32,7 @@ from broker.record.clocks import acknowledge_by, review_by
 from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery
 from broker.record.occurrence import occurrence_of
 from broker.record.returned import returned_receipt
+from broker.record.subject_tag import subject_tag
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -77,7 +78,8 @@ def decision_record(
         part.event.publisher, part.event.event_id, part.event.version, part.part_key, part.round
     )
     facts = seal(subject_key, _facts(linked, past), b"facts\n" + set_id.encode())
-    rows = sealer.seal_rows(canonical_json(_rows(linked, weight, decided)), set_id)
+    held = _rows(linked, weight, decided) | {"subject_tag": subject_tag(subject_key)}
+    rows = sealer.seal_rows(canonical_json(held), set_id)
     deliveries: list[SealedDelivery] = []
     leaves: list[bytes] = []
     for number, one in enumerate(decided):

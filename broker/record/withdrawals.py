@@ -26,6 +26,7 @@ from broker.model.types import (
 from broker.model.values import PartState, Told, Waiting
 from broker.record.decisions import PolicyHashes, decision_set_id
 from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery
+from broker.record.subject_tag import subject_tag
 
 ACKNOWLEDGE_WITHDRAWAL_WITHIN = datetime.timedelta(hours=4)
 """A thing that was wrong must stop being used: sooner than most alerts must be acknowledged."""
@@ -71,7 +72,12 @@ def ending_record(
         ),
     ]
     facts = act_facts(ending, set_id, subject_key)
-    rows = sealer.seal_rows(canonical_json({"reason": ending.reason, "told": len(told)}), set_id)
+    held = {
+        "reason": ending.reason,
+        "told": len(told),
+        "subject_tag": subject_tag(subject_key),
+    }
+    rows = sealer.seal_rows(canonical_json(held), set_id)
     counts = {"permit": 0, "deny": len(leaves), "review": 0}
     leaves.append(closing(state, ending, set_id, counts, hashes, facts, rows))
     return DecisionSet(
