@@ -662,7 +662,9 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     all that wait.
     """
     verdict: str | None = None
-    """For review: `permit` or `refuse`. For look_back: `justified` or `not_justified`."""
+    """For review: `permit` or `refuse`. For look_back: `justified` or `not_justified`. For erase:
+    `requested`, or `due` where its time has run out.
+    """
     confirms: str | None = None
     """For the second person of a break-glass release: the action id of the first."""
     expires_at: datetime.datetime | None = None
@@ -695,7 +697,7 @@ class PartKind(enum.StrEnum):
 
 class PartStep(enum.StrEnum):
     """What decide does with it: decide the part; hand the state of this key to another; take over
-    handed state.
+    handed state; take back; carry out an act; erase what is kept of the key.
     """
 
     DECIDE = "decide"
@@ -703,6 +705,7 @@ class PartStep(enum.StrEnum):
     ADOPT = "adopt"
     RETRACT = "retract"
     ACT = "act"
+    ERASE = "erase"
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -766,6 +769,7 @@ class SetKind(enum.StrEnum):
     DECISION = "decision"
     LINK = "link"
     ACTION = "action"
+    CERTIFICATE = "certificate"
 
 
 class Channel(enum.StrEnum):
