@@ -1,5 +1,17 @@
 """The ledger: a Merkle tree, its tiles and signed checkpoints, and the store that writes them."""
 
+from broker.ledger.consistency import consistency_proof, root_at
+from broker.ledger.cosignatures import (
+    WitnessKey,
+    cosign,
+    cosignature_lines,
+    cosigned_at,
+    cosigners,
+    is_by,
+    parse_witness_key,
+    with_cosignatures,
+    witness_key,
+)
 from broker.ledger.notes import (
     Checkpoint,
     NoteError,
@@ -38,6 +50,7 @@ from broker.ledger.tree import (
 )
 from broker.ledger.values import (
     Committed,
+    ContradictionError,
     Delivery,
     FencedError,
     LedgerError,
@@ -45,6 +58,7 @@ from broker.ledger.values import (
     Proof,
     RecordSet,
 )
+from broker.ledger.witnessed import LastCosigned, Witnessed
 
 __all__ = [
     "EMPTY",
@@ -54,10 +68,12 @@ __all__ = [
     "TILE_WIDTH",
     "Checkpoint",
     "Committed",
+    "ContradictionError",
     "Delivery",
     "Edge",
     "FencedError",
     "Growth",
+    "LastCosigned",
     "LedgerError",
     "Message",
     "NoteError",
@@ -67,22 +83,34 @@ __all__ = [
     "Tile",
     "TileError",
     "VerifierKey",
+    "WitnessKey",
+    "Witnessed",
     "changed_tiles",
     "checkpoint_size",
     "consistency_holds",
+    "consistency_proof",
+    "cosign",
+    "cosignature_lines",
+    "cosigned_at",
+    "cosigners",
     "decode_bundle",
     "encode_bundle",
     "extend",
     "file_names",
     "folder_of",
     "inclusion_holds",
+    "is_by",
     "leaf_hash",
     "node_hash",
     "open_checkpoint",
     "parse_verifier_key",
+    "parse_witness_key",
     "partial_tiles",
     "read_entries",
+    "root_at",
     "root_of",
     "sign_checkpoint",
     "verifier_key",
+    "with_cosignatures",
+    "witness_key",
 ]

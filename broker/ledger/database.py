@@ -44,6 +44,9 @@ CREATE TABLE IF NOT EXISTS node (
 CREATE TABLE IF NOT EXISTS checkpoint (
     log_id INTEGER NOT NULL, size INTEGER NOT NULL, note TEXT NOT NULL,
     PRIMARY KEY (log_id, size)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cosignature (
+    size INTEGER NOT NULL, witness TEXT NOT NULL, line TEXT NOT NULL,
+    PRIMARY KEY (size, witness)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS record (
     number INTEGER PRIMARY KEY, set_id TEXT NOT NULL UNIQUE,
     first INTEGER NOT NULL, leaves INTEGER NOT NULL);
@@ -155,6 +158,17 @@ class Database:
             (owner, origin, UNPUBLISHED),
         )
         return LogRow(added.lastrowid or 0, owner, origin, Edge(0, ()), UNPUBLISHED)
+
+    def cosignatures(self, size: int) -> list[str]:
+        """Lines by which witnesses cosigned the auditors' log at one size."""
+        rows = self.execute("SELECT line FROM cosignature WHERE size = ? ORDER BY witness", (size,))
+        return [line for (line,) in rows]
+
+    def witnesses(self) -> list[str]:
+        """Keys of all witnesses that ever cosigned the auditors' log."""
+        return [
+            key for (key,) in self.execute("SELECT DISTINCT witness FROM cosignature ORDER BY 1")
+        ]
 
     def note(self, log_id: int, size: int) -> str | None:
         """The signed checkpoint of a log at one size, if one was signed."""

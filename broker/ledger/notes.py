@@ -48,17 +48,17 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 def verifier_key(origin: str, public_key: Ed25519PublicKey) -> str:
     """`<origin>+<key hash>+<base64>`: what a verifier needs to know of a log."""
-    _check_origin(origin)
+    check_origin(origin)
     raw = public_key.public_bytes_raw()
-    return f"{origin}+{_key_hash(origin, raw).hex()}+{_base64(ED25519 + raw)}"
+    return f"{origin}+{_key_hash(origin, raw).hex()}+{to_base64(ED25519 + raw)}"
 
 
 def parse_verifier_key(text: str) -> VerifierKey:
     """The verifier key of `text` (one line, without its end). Raises NoteError."""
     origin, _, rest = text.partition("+")
     stated, _, encoded = rest.partition("+")
-    _check_origin(origin)
-    raw = _unbase64(encoded, "the public key")
+    check_origin(origin)
+    raw = from_base64(encoded, "the public key")
     if raw[:1] != ED25519 or len(raw) != 1 + HASH_BYTES:
         raise NoteError("the verifier key is no Ed25519 key of a log")
     if not KEY_HASH.fullmatch(stated) or bytes.fromhex(stated) != _key_hash(origin, raw[1:]):
@@ -68,11 +68,11 @@ def parse_verifier_key(text: str) -> VerifierKey:
 
 def sign_checkpoint(origin: str, size: int, root: bytes, private_key: Ed25519PrivateKey) -> str:
     """The signed checkpoint of a log."""
-    _check_origin(origin)
-    body = f"{origin}\n{size}\n{_base64(root)}\n"
+    check_origin(origin)
+    body = f"{origin}\n{size}\n{to_base64(root)}\n"
     known = _key_hash(origin, private_key.public_key().public_bytes_raw())
     signature = known + private_key.sign(body.encode())
-    return f"{body}\n{SIGNATURE_MARK}{origin} {_base64(signature)}\n"
+    return f"{body}\n{SIGNATURE_MARK}{origin} {to_base64(signature)}\n"
 
 
 def open_checkpoint(text: str, key: str | VerifierKey) -> Checkpoint:
@@ -100,10 +100,10 @@ def _read_body(body: str) -> Checkpoint:
     if len(lines) != 3:
         raise NoteError("a checkpoint has three lines: origin, size, root; then its signature")
     origin, size, root = lines
-    _check_origin(origin)
+    check_origin(origin)
     if not SIZE.fullmatch(size):
         raise NoteError(f"the size {size[:30]!r} is no whole number in plain digits")
-    raw = _unbase64(root, "the root")
+    raw = from_base64(root, "the root")
     if len(raw) != HASH_BYTES:
         raise NoteError("the root is not 32 bytes long")
     return Checkpoint(origin, int(size), raw)
@@ -121,7 +121,7 @@ def _signature_of(key: VerifierKey, signatures: str) -> bytes:
         name, _, encoded = line.removeprefix(SIGNATURE_MARK).partition(" ")
         if not line.startswith(SIGNATURE_MARK):
             raise NoteError("has a line after its text that is no signature")
-        raw = _unbase64(encoded, "a signature")
+        raw = from_base64(encoded, "a signature")
         if (name, raw[:KEY_HASH_BYTES]) == (key.origin, key.key_hash):
             own.append(raw[KEY_HASH_BYTES:])
     if len(own) != 1 or len(own[0]) != SIGNATURE_BYTES:
@@ -133,20 +133,23 @@ def _key_hash(origin: str, public_key: bytes) -> bytes:
     return sha256(origin.encode() + b"\n" + ED25519 + public_key).digest()[:KEY_HASH_BYTES]
 
 
-def _check_origin(origin: str) -> None:
+def check_origin(origin: str) -> None:
+    """Raises NoteError for what can be no name of a log or a witness."""
     if not origin or "+" in origin or not origin.isprintable() or " " in origin:
         raise NoteError(f"{origin[:60]!r} is no name for a log: no spaces, no plus sign, not empty")
 
 
-def _base64(raw: bytes) -> str:
+def to_base64(raw: bytes) -> str:
+    """Base64 as the format writes it."""
     return base64.b64encode(raw).decode("ascii")
 
 
-def _unbase64(text: str, what: str) -> bytes:
+def from_base64(text: str, what: str) -> bytes:
+    """The bytes of base64 that is written in the one way. Raises NoteError, naming `what` it is of."""
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise NoteError(f"{what} is no base64") from None
-    if _base64(raw) != text:
+    if to_base64(raw) != text:
         raise NoteError(f"{what} is base64 that no encoder writes")
     return raw

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from broker.ledger.cosignatures import with_cosignatures
 from broker.ledger.database import INDEX_BITS, UNPUBLISHED, Database, LogRow
 from broker.ledger.notes import NoteError, checkpoint_size, verifier_key
 from broker.ledger.tiles import TILE_WIDTH, Tile, changed_tiles, encode_bundle, file_names
@@ -22,6 +23,7 @@ from broker.ledger.values import LedgerError
 
 CHECKPOINT = "checkpoint"
 VERIFIER_KEY = "log.vkey"
+WITNESS_KEYS = "witness.vkeys"
 RECIPIENTS = "recipients"
 TEMPORARY = ".publishing"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -106,8 +108,20 @@ class Publisher:
         return (
             key == self._key_of(log)
             and size >= log.published
-            and note == self._database.note(log.log_id, size)
+            and note == self._note(log, size)
+            and (bool(log.owner) or self._witness_keys() == _read_or_empty(folder / WITNESS_KEYS))
         )
+
+    def _note(self, log: LogRow, size: int) -> str | None:
+        """The checkpoint as it is published: the auditors' with what witnesses put under it."""
+        note = self._database.note(log.log_id, size)
+        if note is None or log.owner:
+            return note
+        return with_cosignatures(note, self._database.cosignatures(size))
+
+    def _witness_keys(self) -> str:
+        """The keys by which the cosignatures beside them can be checked, a line each."""
+        return "".join(f"{key}\n" for key in self._database.witnesses())
 
     def _key_of(self, log: LogRow) -> str:
         return f"{verifier_key(log.origin, self._public_key)}\n"
@@ -134,7 +148,7 @@ class Publisher:
         self._write(log, tile.path, b"".join(row[0] for row in rows))
 
     def _write_checkpoint(self, log: LogRow) -> None:
-        note = self._database.note(log.log_id, log.edge.size)
+        note = self._note(log, log.edge.size)
         if note is None:
             raise LedgerError(
                 f"{self._database.path} lacks the checkpoint of {log.origin} at {log.edge.size}: "
@@ -142,6 +156,9 @@ class Publisher:
             )
         if log.published == UNPUBLISHED:
             self._write(log, VERIFIER_KEY, self._key_of(log).encode())
+        keys = "" if log.owner else self._witness_keys()
+        if keys and keys != _read_or_empty(self._folder(log) / WITNESS_KEYS):
+            self._write(log, WITNESS_KEYS, keys.encode())
         self._write(log, CHECKPOINT, note.encode())
 
     def _write(self, log: LogRow, name: str, data: bytes) -> None:
@@ -185,6 +202,13 @@ def _remove_all_but(folder: Path, kept: set[Path]) -> None:
         for name in folders:
             with contextlib.suppress(OSError):  # not empty
                 Path(parent, name).rmdir()
+
+
+def _read_or_empty(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _boot_id() -> str:

@@ -27,6 +27,7 @@ from broker.ledger.values import (
     RecordSet,
     Render,
 )
+from broker.ledger.witnessed import Witnessed
 
 AUDITORS = ""
 """Owner of the log that holds every leaf."""
@@ -46,6 +47,8 @@ class ShardStore:
         self._logs: dict[str, LogRow] = {}
         self._others_wrote = 0
         self._publisher = Publisher(self._database, directory, key.public_key())
+        self.witnessed = Witnessed(self._database, AUDITORS)
+        """What witnesses are shown of the auditors' log, and what they put under it."""
 
     @classmethod
     def open(cls, directory: Path, origin: str, key: Ed25519PrivateKey) -> ShardStore:

@@ -15,6 +15,10 @@ class FencedError(LedgerError):
     """Another writer has taken the shard: this one must stop and record nothing more."""
 
 
+class ContradictionError(LedgerError):
+    """The log does not continue what a witness has cosigned: nothing may be delivered from it."""
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """One thing to hand to one organisation once it is recorded."""
 

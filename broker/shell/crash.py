@@ -25,6 +25,8 @@ POINTS = (
     "ledger.received",
     "ledger.before_commit",
     "ledger.committed",
+    "ledger.witnessed",
+    "ledger.cosigned",
     "ledger.tiles_published",
     "ledger.transaction_begun",
     "ledger.outbox_sent",

@@ -1,9 +1,9 @@
 """The ledger process: one writer a partition of decisions.v1. Records, then delivers; reads no plaintext.
 
-A batch is recorded in one database transaction with everything that will be sent; then one Kafka
-transaction sends it with a progress mark. At start the writer takes the epoch, fences its
-predecessor at Kafka, reads how far the outbox was sent, sends the rest, and reads on from the
-position in the database. So a crash anywhere loses nothing and sends nothing twice.
+A batch is recorded in one database transaction with everything that will be sent; witnesses, where
+there are any, cosign it; then one Kafka transaction sends it with a progress mark. At start the writer
+takes the epoch, fences its predecessor at Kafka, reads how far the outbox was sent, sends the rest, and
+reads on from the position in the database. So a crash anywhere loses nothing and sends nothing twice.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from broker.deliver import body_of, message_of
-from broker.ledger import Delivery, Message, Proof, RecordSet, ShardStore
+from broker.ledger import (
+    Delivery,
+    LastCosigned,
+    Message,
+    Proof,
+    RecordSet,
+    ShardStore,
+    verifier_key,
+)
 from broker.model.codec import decode, encode
 from broker.model.types import DecisionSet, LogProof, Progress
 from broker.shell.crash import point
@@ -31,6 +39,8 @@ from broker.shell.keys import load_broker_keys
 from broker.shell.logs import configure
 from broker.shell.settings import Settings
 from broker.shell.topics import load_topics
+from broker.shell.witnesses_file import read_witnesses
+from broker.shell.witnessing import Witnessing
 
 OUTBOX_CHUNK = 500
 """Messages in one Kafka transaction."""
@@ -74,12 +84,15 @@ def render(delivery: Delivery, proof: Proof) -> Message:
 class ShardWriter:
     """The one writer of one shard."""
 
-    def __init__(self, partition: int, settings: Settings, store: ShardStore) -> None:
+    def __init__(
+        self, partition: int, settings: Settings, store: ShardStore, witnessing: Witnessing
+    ) -> None:
         """`store` is opened by the caller; the writer takes its epoch when it runs."""
         self._partition = TopicPartition(DECISIONS_TOPIC, partition)
         self._shard = f"s{partition}"
         self._settings = settings
         self._store = store
+        self._witnessing = witnessing
         self._armed = settings.crash_at
         self._epoch = 0
         self._sent = 0
@@ -93,19 +106,19 @@ class ShardWriter:
         await consumer.start()
         try:
             self._sent = await self._progress(consumer)
-            self._store.publish_tiles()
-            await self._send_outbox(producer)
+            await self._deliver(producer)
             consumer.assign([self._partition])
             consumer.seek(self._partition, self._store.next_offset())
             log.info("shard_ready", shard=self._shard, epoch=self._epoch, size=self._store.size())
             while True:
                 await self._turn(consumer, producer)
         finally:
+            await self._witnessing.close()
             await consumer.stop()
             await producer.stop()
 
     async def _turn(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
-        """One batch: record, publish tiles, deliver."""
+        """One batch: record, have it witnessed, publish tiles, deliver."""
         batch = await consumer.getmany(
             self._partition, timeout_ms=500, max_records=self._settings.batch_size
         )
@@ -115,11 +128,20 @@ class ShardWriter:
         point("ledger.received", self._armed)
         self._record(records)
         point("ledger.committed", self._armed)
+        await self._deliver(producer)
+        self._store.outbox_prune(self._sent - KEEP_SENT)
+        point("ledger.pruned", self._armed)
+
+    async def _deliver(self, producer: AIOKafkaProducer) -> None:
+        """Sends what is recorded once witnesses have seen it and outsiders can read it.
+
+        Raises ContradictionError, with nothing sent, where the log does not continue what was cosigned.
+        """
+        await self._witnessing.confirm()
+        point("ledger.cosigned", self._armed)
         self._store.publish_tiles()
         point("ledger.tiles_published", self._armed)
         await self._send_outbox(producer)
-        self._store.outbox_prune(self._sent - KEEP_SENT)
-        point("ledger.pruned", self._armed)
 
     def _record(self, records: Sequence[Any]) -> None:
         sets = [record_set(decode(record.value, DecisionSet)) for record in records]
@@ -166,9 +188,15 @@ async def run(settings: Settings) -> None:
     """All shards of decisions.v1, until cancelled or until one fails."""
     configure("ledger", settings.log_level)
     key = load_broker_keys(settings.keys_dir).ledger_key
+    policy = read_witnesses(settings.witnesses)
     writers = []
     for partition in range(load_topics().named([])[DECISIONS_TOPIC].partitions):
         shard = f"s{partition}"
-        store = ShardStore.open(settings.ledger_dir / shard, f"{settings.name}/{shard}", key)
-        writers.append(ShardWriter(partition, settings, store).run())
+        origin = f"{settings.name}/{shard}"
+        store = ShardStore.open(settings.ledger_dir / shard, origin, key)
+        last = LastCosigned(
+            settings.witnessed_dir / f"{shard}.checkpoint", verifier_key(origin, key.public_key())
+        )
+        witnessing = Witnessing(shard, store, policy, last, settings.crash_at)
+        writers.append(ShardWriter(partition, settings, store, witnessing).run())
     await asyncio.gather(*writers)

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     clock_ahead_s: float = Field(
         0.0, ge=0, description="For tests and rehearsals only: how far the clock looks ahead."
     )
+    witnesses: Path | None = Field(
+        None, description="YAML file of the witnesses that cosign checkpoints; none without it."
+    )
     log_level: str = Field("INFO", description="Log level.")
     crash_at: str = Field(
         "", description="For fault tests only: `point:n` kills the process at the n-th passing."
@@ -56,6 +59,11 @@ class Settings(BaseSettings):
     def ledger_dir(self) -> Path:
         """Where the ledger lies, one folder a shard."""
         return self.data_dir / "ledger"
+
+    @property
+    def witnessed_dir(self) -> Path:
+        """Where the last cosigned checkpoint of each shard lies: outside the ledger, on purpose."""
+        return self.data_dir / "witnessed"
 
     @property
     def codesets_dir(self) -> Path:
