@@ -28,6 +28,7 @@ from broker.model.types import (
     Sidecar,
 )
 from broker.model.values import Decision, Linked, Outcome, StateEntry, Weight
+from broker.record.age_band import age_band
 from broker.record.clocks import acknowledge_by, review_by
 from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery
 from broker.record.occurrence import occurrence_of
@@ -281,6 +282,9 @@ def _rows(linked: Linked, weight: Weight, decided: Sequence[Decided]) -> dict[st
         "origins": weight.independent_origins,
         "ethnicity": subject.ethnicity.code if subject and subject.ethnicity else None,
         "sex": subject.sex if subject else None,
+        "age_band": (
+            age_band(subject.date_of_birth, linked.part.received_at.date()) if subject else None
+        ),
         "occurrence": occurrence_of(linked),
         "candidates": [
             {
