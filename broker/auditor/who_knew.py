@@ -45,6 +45,10 @@ class Question(msgspec.Struct, frozen=True):
     """Organisation, or organisation and role: `SCH-WV-001` or `SCH-WV-001:school`."""
     agreement: str | None = None
     """Agreement, or agreement and clause: decisions whose clauses or reasons name it."""
+    outcome: str | None = None
+    """`PERMIT`, `DENY` or `REVIEW`."""
+    set_ids: frozenset[str] | None = None
+    """Only these decision sets: those of one subject, once somebody with its key has found them."""
     since: datetime.datetime | None = None
     """Decided then or later."""
     until: datetime.datetime | None = None
@@ -125,7 +129,7 @@ def who_knew(recorded: Recorded, asked: Question) -> tuple[Knew, ...]:
         for one in part.decisions
         if _of_decision(one, asked)
     ]
-    return tuple(sorted(found, key=_in_order))
+    return tuple(sorted(found, key=in_order))
 
 
 def standings(found: Iterable[Knew]) -> Mapping[str, int]:
@@ -140,6 +144,7 @@ def _of_part(part: RecordedPart, asked: Question) -> bool:
     return (
         asked.event_id in (None, closing.event_id)
         and asked.part_id in (None, closing.part_id)
+        and (asked.set_ids is None or closing.set_id in asked.set_ids)
         and (asked.since is None or decided_at >= asked.since)
         and (asked.until is None or decided_at < asked.until)
     )
@@ -147,7 +152,8 @@ def _of_part(part: RecordedPart, asked: Question) -> bool:
 
 def _of_decision(one: RecordedDecision, asked: Question) -> bool:
     recipient = asked.recipient in (None, one.organisation, one.recipient)
-    return recipient and (asked.agreement is None or _names(one, asked.agreement))
+    outcome = asked.outcome in (None, one.outcome)
+    return recipient and outcome and (asked.agreement is None or _names(one, asked.agreement))
 
 
 def _names(one: RecordedDecision, agreement: str) -> bool:
@@ -257,7 +263,8 @@ def _standing(one: RecordedDecision, withdrawn: Withdrawn | None, *, settled: bo
     return REFUSED
 
 
-def _in_order(one: Knew) -> tuple[datetime.datetime, str, str, str, int, str, int]:
+def in_order(one: Knew) -> tuple[datetime.datetime, str, str, str, int, str, int]:
+    """By time, event, part, round and place: no two decisions of a ledger are equal in it."""
     return (
         one.decided_at,
         one.publisher,
