@@ -11,7 +11,14 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from broker.decide import PolicyBundle, decide, part_facts, within_limits
+from broker.decide import (
+    PolicyBundle,
+    decide,
+    looked_at,
+    looked_at_of_part,
+    part_facts,
+    within_limits,
+)
 from broker.intake import part_binding
 from broker.link import link
 from broker.locate import candidates
@@ -83,11 +90,14 @@ def decide_part(
     linked = link(part, past)
     weight = weigh(linked.claim, policy.parameters)
     facts = part_facts(linked, policy.reference)
+    of_part = looked_at_of_part(facts)
     decided = []
     for candidate in candidates(linked, policy.reference):
         decision = decide(facts, candidate, policy.bundle, policy.reference)
         decision = within_limits(part, facts, decision)
-        decided.append(shown(linked, decision, weight, pairwise))
+        seen = looked_at(of_part, facts, candidate, policy.bundle, policy.reference)
+        made = shown(linked, decision, weight, pairwise)
+        decided.append(msgspec.structs.replace(made, looked_at=seen))
     return DecidedPart(linked, weight, tuple(decided))
 
 

@@ -13,6 +13,7 @@ from broker.decide.facts import PartFacts, Recipient, part_facts, present_fields
 from broker.decide.grounds import LawfulBasis, LegalGround
 from broker.decide.law import Agreement, Condition, Gateway, Party, Permit, Profile
 from broker.decide.limits import within_limits
+from broker.decide.looked_at import looked_at, looked_at_of_part
 from broker.decide.rules import Circumstances, Ruling, rule
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "corrected_type",
     "corrects",
     "decide",
+    "looked_at",
+    "looked_at_of_part",
     "part_facts",
     "policies_of",
     "present_fields",

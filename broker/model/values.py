@@ -6,7 +6,9 @@ Times are timezone-aware UTC datetimes and come from Kafka's LogAppendTime; no s
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -208,6 +210,14 @@ class Decision(msgspec.Struct, frozen=True):
     """Statutory gateways that it rests on, sorted; none for a refusal or where a person chose."""
     contact: str = ""
     """Of a pointer: whom its recipient calls, the broker's duty desk and never the originator."""
+
+
+class LookedAt(msgspec.Struct, frozen=True):
+    """What law and agreements could look at for one decision, for reports: no names, no codes."""
+
+    part: Mapping[str, Any]
+    """The same for every candidate of the part."""
+    recipient: Mapping[str, Any]
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True):

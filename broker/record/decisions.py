@@ -27,9 +27,10 @@ from broker.model.types import (
     SetKind,
     Sidecar,
 )
-from broker.model.values import Decision, Linked, Outcome, StateEntry, Weight
+from broker.model.values import Decision, Linked, LookedAt, Outcome, StateEntry, Weight
 from broker.record.age_band import age_band
 from broker.record.clocks import acknowledge_by, review_by
+from broker.record.considered import considered, of_candidate
 from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery
 from broker.record.occurrence import occurrence_of
 from broker.record.returned import returned_receipt
@@ -41,6 +42,8 @@ class Decided(msgspec.Struct, frozen=True):
 
     decision: Decision
     released: tuple[tuple[str, Any, str], ...]
+    looked_at: LookedAt | None = None
+    """What could matter for it; None where a person decided."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -286,6 +289,7 @@ def _rows(linked: Linked, weight: Weight, decided: Sequence[Decided]) -> dict[st
             age_band(subject.date_of_birth, linked.part.received_at.date()) if subject else None
         ),
         "occurrence": occurrence_of(linked),
+        "facts": considered(linked, decided[0].looked_at if decided else None),
         "candidates": [
             {
                 "recipient": one.decision.candidate.recipient,
@@ -293,6 +297,7 @@ def _rows(linked: Linked, weight: Weight, decided: Sequence[Decided]) -> dict[st
                 "outcome": one.decision.outcome.value,
                 "released": len(one.released),
                 "withheld": [field for field, _ in one.decision.withheld],
+                "facts": of_candidate(linked, one.decision.candidate, one.looked_at),
             }
             for one in decided
         ],
