@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -62,6 +62,38 @@ def read_sidecars(shard: Path, name: str) -> dict[str, bytes]:
                 )
             )
     except (sqlite3.Error, OSError) as error:
+        raise BadLedgerError(
+            f"{shard.name}/{FILE} cannot be read as a ledger's store: {error}"
+        ) from error
+
+
+@contextlib.contextmanager
+def open_sidecars(shard: Path, name: str) -> Iterator[Callable[[str], bytes | None]]:
+    """Looks up the sealed bytes of that name by set id; finds nothing where the store is not here.
+
+    Raises BadLedgerError where the store cannot be read.
+    """
+    path = shard / FILE
+    if not path.is_file() or not path.stat().st_size:
+        yield lambda _set_id: None
+        return
+    try:
+        with _read_only(path) as database:
+            if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                yield lambda _set_id: None
+                return
+
+            def look_up(set_id: str) -> bytes | None:
+                row = database.execute(
+                    "SELECT sidecar.content FROM record "
+                    "JOIN sidecar ON sidecar.record = record.number "
+                    "WHERE record.set_id = ? AND sidecar.name = ?",
+                    (set_id, name),
+                ).fetchone()
+                return None if row is None else row[0]
+
+            yield look_up
+    except sqlite3.Error as error:
         raise BadLedgerError(
             f"{shard.name}/{FILE} cannot be read as a ledger's store: {error}"
         ) from error
