@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -24,6 +25,20 @@ class Settings(BaseSettings):
     kafka_bootstrap: str = Field(
         "", description="host:port of an external Kafka; empty starts the embedded one."
     )
+    kafka_security: Literal["ssl", "plaintext"] = Field(
+        "ssl",
+        description="ssl: TLS with a certificate for each client. plaintext: none, for development "
+        "on a Kafka that is open to everybody.",
+    )
+    kafka_ca: Path | None = Field(
+        None, description="Authority that signed Kafka's certificate (PEM); default: keys/kafka/."
+    )
+    kafka_certificate: Path | None = Field(
+        None,
+        description="Certificate of the one process or organisation that is run (PEM, its chain "
+        "behind it); default: the key folder has one for each.",
+    )
+    kafka_key: Path | None = Field(None, description="Its private key (PEM, PKCS 8).")
     schemas_dir: Path = Field(PROJECT_DIR / "schemas", description="Schemas and code sets.")
     policies_dir: Path = Field(PROJECT_DIR / "policies", description="Law, agreements, register.")
     scenarios_dir: Path = Field(

@@ -33,7 +33,8 @@ _VISIBLE_WITHIN_S = 15.0
 _EXISTS_ALREADY = 36
 _NO_SECURITY: Mapping[str, Any] = {}
 
-Role = Literal["owner", "intake", "decide", "ledger", "desk"]
+Role = Literal["owner", "intake", "decide", "ledger", "clock", "desk"]
+Process = Literal["intake", "decide", "ledger", "clock"]
 
 
 class TopicsError(ValueError):
@@ -63,8 +64,9 @@ class TopicSpec(BaseModel):
     compact_within: Milliseconds | None = None
     segment: Milliseconds
     max_bytes: int = Field(ge=1024)
-    writers: tuple[Role, ...] = Field(min_length=1)
-    readers: tuple[Role, ...] = Field(min_length=1)
+    writers: tuple[Role, ...] = ()
+    """Empty or absent: nobody."""
+    readers: tuple[Role, ...] = ()
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
@@ -83,6 +85,10 @@ class TopicSpec(BaseModel):
         """Whether there is one such topic for each organisation."""
         return _PLACE in self.name
 
+    def of(self, organisation: str) -> str:
+        """The topic's real name: that of one organisation, or the one that there is."""
+        return self.name.replace(_PLACE, organisation)
+
     @property
     def config(self) -> dict[str, str]:
         """The topic's settings in Kafka's own words."""
@@ -100,12 +106,35 @@ class TopicSpec(BaseModel):
         return settings
 
 
+class Quotas(BaseModel):
+    """What one organisation may use of Kafka: bytes a second, and per cent of one thread."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    producer_byte_rate: int = Field(ge=1024)
+    consumer_byte_rate: int = Field(ge=1024)
+    request_percentage: int = Field(ge=1)
+
+
+class Access(BaseModel):
+    """Who plays the roles, and what else than topics they use at Kafka. Nothing said: nobody."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    desk: str = ""
+    acts_for: Mapping[Process, str] = {}
+    groups: Mapping[Process, str] = {}
+    transactions: Mapping[Process, str] = {}
+    quotas: Quotas | None = None
+
+
 class TopicsFile(BaseModel):
     """The whole of `deploy/topics.yaml`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1]
+    access: Access = Access()
     topics: tuple[TopicSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -130,7 +159,7 @@ class TopicsFile(BaseModel):
         real: dict[str, TopicSpec] = {}
         for spec in self.topics:
             owners = organisations if spec.per_organisation else [""]
-            real |= {spec.name.replace(_PLACE, owner): spec for owner in owners}
+            real |= {spec.of(owner): spec for owner in owners}
         return real
 
 

@@ -71,6 +71,37 @@ rootLogger.appenderRef.file.ref = file
 logger.started.name = kafka.server.KafkaRaftServer
 logger.started.level = INFO
 """
+# What Kafka refused: each denial of a right, and each client that showed no certificate that counts.
+# A refused client chooses the names that it asks for, so a name that is none of a topic of ours, of a
+# group or of a transaction of ours is left out, and no line can be broken in two.
+_DENIALS = """\
+appender.denials.type = RollingFile
+appender.denials.name = denials
+appender.denials.fileName = {path}
+appender.denials.filePattern = {path}.%i
+appender.denials.layout.type = PatternLayout
+appender.denials.layout.pattern = %d{{ISO8601}}{{UTC}}Z {message}%n
+appender.denials.policies.type = Policies
+appender.denials.policies.size.type = SizeBasedTriggeringPolicy
+appender.denials.policies.size.size = 10MB
+appender.denials.strategy.type = DefaultRolloverStrategy
+appender.denials.strategy.max = 5
+logger.authorizer.name = kafka.authorizer.logger
+logger.authorizer.level = INFO
+logger.authorizer.additivity = false
+logger.authorizer.appenderRef.denials.ref = denials
+logger.handshakes.name = org.apache.kafka.common.network.Selector
+logger.handshakes.level = INFO
+logger.handshakes.additivity = false
+logger.handshakes.appenderRef.denials.ref = denials
+logger.handshakes.appenderRef.file.ref = file
+logger.handshakes.appenderRef.file.level = WARN
+"""
+_NAMELESS = (
+    r"(?s)(on resource = \\w+:\\w+:)(?!(?:[a-z]+\\.v[0-9]+(?:\\.[A-Za-z0-9-]+)?|broker-[a-z]+"
+    r"|ledger-s[0-9]+|kafka-cluster) for request = \\w+ with resourceRefCount = [0-9]+ "
+    r"based on rule DefaultDeny$).*( for request = )"
+)
 STARTED = "Kafka Server started"
 
 
@@ -89,9 +120,13 @@ def server_properties(
     return "\n".join(lines) + "\n"
 
 
-def logging_properties(folder: Path) -> str:
-    """The text of log4j2.properties, with kafka.log in `folder`."""
-    return _LOGGING.format(folder=folder)
+def logging_properties(folder: Path, denials: Path | None = None) -> str:
+    """The text of log4j2.properties: kafka.log in `folder`, and what was refused in `denials`."""
+    own = _LOGGING.format(folder=folder)
+    if denials is None:
+        return own
+    message = f"%enc{{%replace{{%m}}{{{_NAMELESS}}}{{$1(withheld)$2}}}}{{CRLF}}"
+    return own + _DENIALS.format(path=denials, message=message)
 
 
 def java_options(folder: Path, heap_mb: int) -> list[str]:

