@@ -29,6 +29,10 @@ test: lint ## Check style, types and layers, then run every test.
 prove: $(STAMP) ## Prove law and agreements by Cedar's analysis. Builds the Cedar tools once (needs cargo).
 	@scripts/prove $(ARGS)
 
+.PHONY: audit
+audit: $(STAMP) ## Bill of materials, licences, pins, known vulnerabilities. ARGS=--offline: without the last.
+	@scripts/audit $(ARGS)
+
 .PHONY: lint
 lint: $(STAMP) ## Check style, types and layers only.
 	@$(BIN)/ruff check $(SOURCES)
