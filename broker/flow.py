@@ -26,6 +26,7 @@ from broker.model.codec import decode
 from broker.model.reference import Reference
 from broker.model.sealer import Sealer
 from broker.model.sealing import unseal
+from broker.model.statement import unpack
 from broker.model.types import ConcernEvent, DecisionSet, Part
 from broker.model.values import Decision, Linked, PartInput, Rejection, StateEntry, Weight
 from broker.reception import (
@@ -126,15 +127,15 @@ def record_part(
 
 def part_input(part: Part, order: int, parts_key: bytes) -> PartInput:
     """The part with its event opened, as the flow takes it. `order` is its place in the stream."""
-    encoded = unseal(parts_key, part.sealed, part_binding(part.part_id))
-    event = decode(encoded, ConcernEvent)
+    held = unpack(unseal(parts_key, part.sealed, part_binding(part.part_id)))
+    event = decode(held.event, ConcernEvent)
     subject = next((one for one in event.subjects if one.subject_ref == part.subject_ref), None)
     return PartInput(
         part_id=part.part_id,
         part_key=part.part_key,
         kind=part.kind,
         event=event,
-        encoded=encoded,
+        encoded=held.event,
         subject=subject,
         received_at=part.received_at,
         order=order,
@@ -143,6 +144,7 @@ def part_input(part: Part, order: int, parts_key: bytes) -> PartInput:
         flags=part.flags,
         only_told=part.only_told,
         told=part.told,
+        statement=held.statement,
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from broker.flow import DecidedPart, Policy, decide_part
 from broker.model.codec import decode
 from broker.model.sealing import unseal
+from broker.model.statement import Statement
 from broker.model.types import ConcernEvent, PartKind
 from broker.model.values import PartInput, StateEntry
 from broker.record import decision_set_id
@@ -43,6 +44,7 @@ class Facts(msgspec.Struct, frozen=True):
     past: tuple[StateEntry, ...]
     only_told: bool = False
     told: tuple[str, ...] = ()
+    statement: Statement | None = None
 
 
 _decoder = msgspec.msgpack.Decoder(Facts)
@@ -75,6 +77,7 @@ def read_facts(facts: bytes) -> tuple[PartInput, tuple[StateEntry, ...]]:
         round=held.round,
         only_told=held.only_told,
         told=held.told,
+        statement=held.statement,
     )
     return part, held.past
 

@@ -161,13 +161,14 @@ def present_fields(linked: Linked) -> Iterator[str]:
     if subject is not None:
         yield from _fields_of_subject(subject)
     yield from ("event_type", "harms", "severity", "corroboration", "provenance")
-    yield "source_reference"
+    yield from ("source_reference", "publisher")
     optional = {
         "text": event.audience_texts,
         "when": event.when,
         "place": event.place,
         "group": event.group,
         "stated_category": event.stated_category,
+        "others_state": event.stated_category and linked.other_categories,
         "source": event.source,
         "summary": event.summary,
         "grading": event.grading,

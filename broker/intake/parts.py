@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from broker.intake.identity import AliasEntry, Resolution, identifier_token, resolve
 from broker.intake.split import part_id, part_keys
 from broker.model.sealing import seal
+from broker.model.statement import SealedPart, Statement, pack
 from broker.model.types import ConcernEvent, Part, PartKind, PartStep
 from broker.model.values import SourcePosition
 
@@ -92,8 +93,16 @@ def seen_parts(event: ConcernEvent, resolutions: Sequence[Resolution]) -> tuple[
     )
 
 
+Statements = Callable[[int | None], Statement | None]
+"""The signed statement of the part about a subject, by its place in the event; None if unsigned."""
+
+
 def parts_of(
-    event: ConcernEvent, encoded: bytes, seen: SeenEntry, parts_key: bytes
+    event: ConcernEvent,
+    encoded: bytes,
+    seen: SeenEntry,
+    parts_key: bytes,
+    statement: Statements = lambda _index: None,
 ) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
     """(parts to decide, moves to carry out first) of an accepted event; `encoded` is its Avro."""
     keys = part_keys(event)
@@ -117,7 +126,9 @@ def parts_of(
             source_offset=seen.source.offset,
             receipt_set_id=seen.set_id,
             flags=seen.flags,
-            sealed=seal(parts_key, encoded, part_binding(identity)),
+            sealed=seal(
+                parts_key, pack(SealedPart(encoded, statement(index))), part_binding(identity)
+            ),
         )
         decide_parts.append(part)
         moves.extend(_move(part, younger) for younger in resolution.joined)
@@ -125,7 +136,7 @@ def parts_of(
 
 
 def part_binding(identity: str) -> bytes:
-    """Associated data under which a part's event is sealed."""
+    """Associated data under which a part's event and statement are sealed."""
     return b"part\n" + identity.encode()
 
 

@@ -2,11 +2,13 @@
 
 Layout and words are those of design.md from the first version: {publisher, key id, epoch, event id,
 field-commitment root, sealed body, signature}. The signature covers all of the rest, domain
-separated, so no part can be moved into another envelope.
+separated, so no part can be moved into another envelope; the sealed body is signed by its hash, so
+that a recipient who never sees it can check the signature all the same.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import msgspec
@@ -20,7 +22,7 @@ from broker.model.commitments import commitment_root
 from broker.model.types import Action, ConcernEvent, Envelope, SealedBody
 
 HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-DOMAIN = b"safeguarding-broker/envelope/v1\n"
+DOMAIN = b"safeguarding-broker/envelope/v2\n"
 
 
 class SigningIdentity(msgspec.Struct, frozen=True):
@@ -38,17 +40,50 @@ class IntakeEpoch(msgspec.Struct, frozen=True):
     public_key: X25519PublicKey
 
 
-def signing_input(envelope: Envelope) -> bytes:
-    """The bytes that are signed: every field but the signature, each with its length."""
+class Signed(msgspec.Struct, frozen=True):
+    """Everything that a publisher's signature covers."""
+
+    publisher: str
+    key_id: str
+    epoch: str
+    event_id: str
+    commitment_root: bytes
+    body_hash: bytes
+    """SHA-256 of the sealed body."""
+
+
+def signed_of(envelope: Envelope) -> Signed:
+    """What the envelope's signature covers."""
+    return Signed(
+        publisher=envelope.publisher,
+        key_id=envelope.key_id,
+        epoch=envelope.epoch,
+        event_id=envelope.event_id,
+        commitment_root=envelope.commitment_root,
+        body_hash=hashlib.sha256(envelope.sealed_body).digest(),
+    )
+
+
+def signing_input(signed: Signed) -> bytes:
+    """The bytes that are signed: every field, each with its length."""
     pieces = (
-        envelope.publisher.encode(),
-        envelope.key_id.encode(),
-        envelope.epoch.encode(),
-        envelope.event_id.encode(),
-        envelope.commitment_root,
-        envelope.sealed_body,
+        signed.publisher.encode(),
+        signed.key_id.encode(),
+        signed.epoch.encode(),
+        signed.event_id.encode(),
+        signed.commitment_root,
+        signed.body_hash,
     )
     return DOMAIN + b"".join(len(piece).to_bytes(4, "big") + piece for piece in pieces)
+
+
+def is_signed(signed: Signed, signature: bytes, public_key: Ed25519PublicKey) -> bool:
+    """True if the key signed exactly this."""
+    try:
+        public_key.verify(signature, signing_input(signed))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def seal_statement(
@@ -70,17 +105,13 @@ def seal_statement(
         ),
         signature=b"",
     )
-    signature = identity.key.sign(signing_input(unsigned))
+    signature = identity.key.sign(signing_input(signed_of(unsigned)))
     return encode(msgspec.structs.replace(unsigned, signature=signature))
 
 
 def signature_holds(envelope: Envelope, public_key: Ed25519PublicKey) -> bool:
     """True if the publisher's key signed exactly this envelope."""
-    try:
-        public_key.verify(envelope.signature, signing_input(envelope))
-    except InvalidSignature:
-        return False
-    return True
+    return is_signed(signed_of(envelope), envelope.signature, public_key)
 
 
 def open_body(envelope: Envelope, epoch_keys: Mapping[str, X25519PrivateKey]) -> SealedBody:

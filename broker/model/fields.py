@@ -29,6 +29,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "assessment": (
         "placement_plan",
         "stated_category",
+        "others_state",
         "protective_factors",
         "child_voice",
         "request",
@@ -36,7 +37,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "answers",
     ),
     "source_identity": ("source", "summary"),
-    "source_class": ("provenance", "grading", "source_reference"),
+    "source_class": ("provenance", "grading", "source_reference", "publisher"),
     "third_party": ("peer_links",),
 }
 """Field group -> fields, at most twelve groups: the unit that Cedar decides."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from broker.model.statement import Statement
 from broker.model.types import ConcernEvent, PartKind, Subject
 
 
@@ -55,6 +56,8 @@ class PartInput(msgspec.Struct, frozen=True):
     """For a later round: the intake record of the act that made it."""
     act: bytes = b""
     """For a later round: that act, in Avro."""
+    statement: Statement | None = None
+    """The signed statement that it is of; None for an unsigned one."""
 
 
 class Observation(msgspec.Struct, frozen=True, array_like=True):

@@ -111,15 +111,28 @@ class DataItem(Strict):
                 raise ValueError(f"{field!r} cannot be shown by {self.transform!r}")
         if "provenance" in self.fields and self.transform == "as_stated":
             self._class_stays_at_home()
+        if "publisher" in self.fields and not self.unless.source_identifiable:
+            self._publisher_points_to_nobody()
         return self
+
+    def _is_for_own_authority(self) -> bool:
+        wanted = self.recipients
+        return set(wanted.kinds) == {"authority"} and set(wanted.nexus) <= CLASS_AS_STATED
 
     def _class_stays_at_home(self) -> None:
         """The source's class as stated is for the child's own authority; all others get it blurred."""
-        wanted = self.recipients
-        if set(wanted.kinds) != {"authority"} or not set(wanted.nexus) <= CLASS_AS_STATED:
+        if not self._is_for_own_authority():
             raise ValueError(
                 "'provenance' as stated is for the child's own authority only: "
                 "give it to others in a clause of its own with transform: generalise"
+            )
+
+    def _publisher_points_to_nobody(self) -> None:
+        """Where a source could be recognised, who published is for those who may see its class as stated."""
+        if not self._is_for_own_authority():
+            raise ValueError(
+                "'publisher' is for others than the child's own authority only where it points to no "
+                "source: give it to them in a clause of its own with unless: {source_identifiable: true}"
             )
 
 

@@ -18,6 +18,8 @@ from broker.intake import (
 )
 from broker.model.canonical import digest
 from broker.model.codec import encode
+from broker.model.commitments import SLOTS, Committed, commit
+from broker.model.statement import Statement, statement_of
 from broker.model.types import (
     ConcernEvent,
     EventType,
@@ -55,9 +57,9 @@ def take_event(
     reception: Reception,
 ) -> IntakeResult:
     """What becomes of an event: its leaf and receipt, and what decide must do."""
-    checked = check_event(
-        event, opened.envelope, opened.seed, record.received_at, reception.reference
-    )
+    committed = _committed(event, opened)
+    root = committed.root if committed else b""
+    checked = check_event(event, opened.envelope, root, record.received_at, reception.reference)
     if isinstance(checked, Rejection):
         return rejected(record, checked, reception)
     sound, flags = checked
@@ -68,9 +70,42 @@ def take_event(
         return repeated(record, event.event_id, content, known, reception)
     seen = known or _first_seen(record, sound, flags, content, view, reception)
     encoded = opened.encoded if sound is event else encode(sound)
+    given = _Given(sound, encoded, seen, opened, committed)
     if sound.event_type in TAKES_BACK:
-        return _taken_back(record, sound, encoded, seen, view, reception)
-    return _accepted(record, sound, encoded, seen, reception)
+        return _taken_back(record, given, view, reception)
+    return _accepted(record, given, reception)
+
+
+class _Given(msgspec.Struct, frozen=True):
+    """An event as it goes on, with what it came in."""
+
+    event: ConcernEvent
+    encoded: bytes
+    seen: SeenEntry
+    opened: Opened
+    committed: Committed | None
+    """None for an unsigned event."""
+
+    def statement(self, index: int | None) -> Statement | None:
+        """What the part about that subject needs to prove what it shows."""
+        if self.opened.envelope is None or self.committed is None:
+            return None
+        stated = self.opened.statement
+        amended = isinstance(stated, ConcernEvent) and stated.place != self.event.place
+        return statement_of(
+            self.opened.envelope,
+            self.committed,
+            self.opened.seed,
+            index,
+            self.opened.encoded if amended else b"",
+        )
+
+
+def _committed(event: ConcernEvent, opened: Opened) -> Committed | None:
+    """What a signed event commits to; None for one about more children than verification lets pass."""
+    if opened.envelope is None or len(event.subjects) > SLOTS:
+        return None
+    return commit(event, opened.seed)
 
 
 def _first_seen(
@@ -116,16 +151,13 @@ def _first_seen(
 
 
 def _accepted(
-    record: RawRecord,
-    event: ConcernEvent,
-    encoded: bytes,
-    seen: SeenEntry,
-    reception: Reception,
-    *,
-    without_parts: bool = False,
+    record: RawRecord, given: _Given, reception: Reception, *, without_parts: bool = False
 ) -> IntakeResult:
+    event, seen = given.event, given.seen
     parts, moves = (
-        ((), ()) if without_parts else parts_of(event, encoded, seen, reception.parts_key)
+        ((), ())
+        if without_parts
+        else parts_of(event, given.encoded, seen, reception.parts_key, given.statement)
     )
     accepted = accepted_record(
         record.source,
@@ -148,21 +180,17 @@ def _accepted(
 
 
 def _taken_back(
-    record: RawRecord,
-    event: ConcernEvent,
-    encoded: bytes,
-    seen: SeenEntry,
-    view: IntakeView,
-    reception: Reception,
+    record: RawRecord, given: _Given, view: IntakeView, reception: Reception
 ) -> IntakeResult:
     """A retraction or a correction: to every part of what it takes back, or held until that comes.
 
     A retraction has no part of its own. The parts of a correction go to decide with what they
     correct, so that they reach those who were told; those that correct nothing go alone.
     """
+    event, seen = given.event, given.seen
     original = view.seen(f"{event.publisher}/{event.relates_to}")
     is_retraction = event.event_type is EventType.RETRACTION
-    taken = _accepted(record, event, encoded, seen, reception, without_parts=is_retraction)
+    taken = _accepted(record, given, reception, without_parts=is_retraction)
     if original is None:
         mark = (_mark_of(event.publisher, event.relates_to or ""), seen)
         return msgspec.structs.replace(taken, mark=mark)

@@ -22,7 +22,6 @@ from broker.model.types import (
     Channel,
     DecisionSet,
     Mode,
-    ReleasedField,
     SealedDelivery,
     SetKind,
     Sidecar,
@@ -34,6 +33,7 @@ from broker.record.considered import considered, of_candidate
 from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery
 from broker.record.occurrence import occurrence_of
 from broker.record.returned import returned_receipt
+from broker.record.statement import Prover
 from broker.record.subject_tag import subject_tag
 
 
@@ -86,10 +86,11 @@ def decision_record(
     rows = sealer.seal_rows(canonical_json(held), set_id)
     deliveries: list[SealedDelivery] = []
     leaves: list[bytes] = []
+    prover = Prover(part)
     for number, one in enumerate(decided):
         delivery = None
         if one.decision.outcome is Outcome.PERMIT and one.decision.mode is not None:
-            delivery = _alert(linked, weight, one, hashes, sealer, set_id)
+            delivery = _alert(linked, weight, one, hashes, sealer, set_id, prover)
             deliveries.append(delivery)
         returned = returned_receipt(linked, one.decision, sealer, set_id)
         if returned is not None:
@@ -201,6 +202,7 @@ def _alert(
     hashes: PolicyHashes,
     sealer: Sealer,
     set_id: str,
+    prover: Prover,
 ) -> SealedDelivery:
     """The alert, built from released fields only: an unreleased one has no way in."""
     part, decision = linked.part, one.decision
@@ -213,10 +215,8 @@ def _alert(
         recipient=candidate.recipient,
         capacity=candidate.capacity,
         mode=Mode.CONTENT if in_full else Mode.EXISTENCE,
-        released=tuple(
-            ReleasedField(field=field, value=canonical_json(value).decode(), transform=transform)
-            for field, value, transform in one.released
-        ),
+        released=prover.fields(decision, one.released),
+        statement=prover.proof(decision),
         obligations=decision.obligations,
         reasons=decision.reasons,
         weight_band=weight.band if in_full else "not_released",
@@ -256,6 +256,7 @@ def _facts(linked: Linked, past: Sequence[StateEntry]) -> bytes:
             "act": part.act,
             "only_told": part.only_told,
             "told": part.told,
+            "statement": part.statement,
             "past": [entry for entry in past if entry.order < part.order],
         }
     )

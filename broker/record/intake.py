@@ -37,8 +37,13 @@ def accepted_record(
     envelope_hash: str,
     receipt: ReceiptContent,
     sealer: Sealer,
+    root: bytes = b"",
 ) -> DecisionSet:
-    """The leaf of an accepted event, with the ids of its parts, and the publisher's receipt."""
+    """The leaf of an accepted event, with the ids of its parts, and the publisher's receipt.
+
+    `root` is what the publisher signed: by it an auditor compares an alert that does not name the
+    signer. Empty for an unsigned event.
+    """
     set_id = intake_set_id(source)
     delivery = _receipt(sealer, event.publisher, source, receipt)
     own = leaf(
@@ -52,6 +57,7 @@ def accepted_record(
         parts=list(parts),
         flags=list(receipt.flags),
         envelope_hash=envelope_hash,
+        commitment_root=root.hex() or None,
         receipt=leaf_hash(delivery.leaf),
     )
     return _intake_set(set_id, own, delivery)

@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from broker.examples import example
 from broker.flow import Policy, decide_part, part_input, receive, record_part
-from broker.intake import part_binding
 from broker.link import entry_of, link
 from broker.locate import candidates
 from broker.model.codec import decode
@@ -32,7 +31,7 @@ from broker.model.envelope import (
     signature_holds,
 )
 from broker.model.sealer import Sealer
-from broker.model.sealing import DataKey, unseal
+from broker.model.sealing import DataKey
 from broker.model.types import ConcernEvent, Envelope
 from broker.model.values import SourcePosition
 from broker.reception import IntakeView, RawRecord, Reception
@@ -119,9 +118,7 @@ def _shares(
         "read event": lambda: decode(body.payload, ConcernEvent),
         "commitments": lambda: commitment_root(event, body.seed),
         "intake and verify, whole": lambda: receive(record, view, reception),
-        "open part": lambda: decode(
-            unseal(reception.parts_key, part.sealed, part_binding(part.part_id)), ConcernEvent
-        ),
+        "open part": lambda: part_input(part, 0, reception.parts_key),
         "link": lambda: (link(given, ()), entry_of(given)),
         "weigh": lambda: weigh(linked.claim, policy.parameters),
         "locate": lambda: candidates(linked, policy.reference),

@@ -10,17 +10,15 @@ import datetime
 import re
 
 import msgspec
-from stdnum.gb import nhs, upn
 
 from broker.model.commitments import commitment_root
+from broker.model.identifiers import is_sound
 from broker.model.reference import Reference, areas_of
 from broker.model.types import (
     Action,
     ConcernEvent,
     Envelope,
     EventType,
-    Identifier,
-    IdentifierScheme,
     NexusFact,
     Subject,
 )
@@ -38,23 +36,24 @@ MAX_SUBJECTS = 200
 """Subjects, or derived-from ids, of one event."""
 COUNTRY_PREFIXES = ("E", "W", "S")
 GSS_LENGTH = 9
-UPN_FORM = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-HJ-NP-RT-Z]")
 
 
 def check_event(
     event: ConcernEvent,
     envelope: Envelope | None,
-    seed: bytes,
+    root: bytes,
     received_at: datetime.datetime,
     reference: Reference,
 ) -> tuple[ConcernEvent, tuple[str, ...]] | Rejection:
     """The event with bad identifiers set aside, and flags; or why it is refused.
 
-    `envelope` is None for an unsigned event (`broker decide`), which is flagged so.
+    `envelope` is None for an unsigned event (`broker decide`), which is flagged so; `root` is what the
+    content commits to, computed anew.
     """
     refusal = (
-        (envelope and _matches_envelope(event, envelope, seed))
+        (envelope and _matches_envelope(event, envelope))
         or _within_bounds(event)
+        or (envelope and _commits(event, envelope, root))
         or _has_matter(event)
         or check_correction(event)
         or check_request(event, reference)
@@ -105,12 +104,14 @@ def check_action(
     return _not_ahead(action.acted_at, received_at, action.action_id)
 
 
-def _matches_envelope(event: ConcernEvent, envelope: Envelope, seed: bytes) -> Rejection | None:
+def _matches_envelope(event: ConcernEvent, envelope: Envelope) -> Rejection | None:
     if (event.event_id, event.publisher) != (envelope.event_id, envelope.publisher):
         return _mismatch(envelope.event_id)
-    if commitment_root(event, seed) != envelope.commitment_root:
-        return _uncommitted(event.event_id)
     return None
+
+
+def _commits(event: ConcernEvent, envelope: Envelope, root: bytes) -> Rejection | None:
+    return None if root == envelope.commitment_root else _uncommitted(event.event_id)
 
 
 def _mismatch(statement_id: str) -> Rejection:
@@ -225,7 +226,7 @@ def _with_sound_identifiers(event: ConcernEvent) -> tuple[ConcernEvent, bool]:
     """The event without identifiers whose check digit fails, and whether any did."""
     subjects = tuple(
         msgspec.structs.replace(
-            subject, identifiers=tuple(one for one in subject.identifiers if _is_sound(one))
+            subject, identifiers=tuple(one for one in subject.identifiers if is_sound(one))
         )
         for subject in event.subjects
     )
@@ -234,22 +235,6 @@ def _with_sound_identifiers(event: ConcernEvent) -> tuple[ConcernEvent, bool]:
         for kept, stated in zip(subjects, event.subjects, strict=True)
     )
     return (msgspec.structs.replace(event, subjects=subjects) if failed else event), failed
-
-
-def _is_sound(identifier: Identifier) -> bool:
-    """NHS number: mod 11; UPN: mod 23 check letter (domain section 5); local ids are opaque."""
-    if identifier.scheme is IdentifierScheme.NHS_NUMBER:
-        return bool(nhs.is_valid(identifier.value))
-    if identifier.scheme is IdentifierScheme.UPN:
-        return _upn_holds(upn.compact(identifier.value))
-    return bool(identifier.value.strip())
-
-
-def _upn_holds(number: str) -> bool:
-    """Form and check letter only: a newly formed authority's number is not a mistyped one."""
-    if not UPN_FORM.fullmatch(number):
-        return False
-    return bool(upn.calc_check_digit(number[1:]) == number[0])
 
 
 def _with_current_codes(event: ConcernEvent, reference: Reference) -> ConcernEvent:

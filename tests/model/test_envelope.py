@@ -1,14 +1,11 @@
 """The envelope: only its publisher can have made it, only intake can open it, nothing can be moved."""
 
-import os
-
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from broker.model.codec import CodecError, decode, encode
-from broker.model.commitments import commitment_root, field_commitment, paths
 from broker.model.envelope import (
     IntakeEpoch,
     SigningIdentity,
@@ -17,7 +14,7 @@ from broker.model.envelope import (
     signature_holds,
 )
 from broker.model.types import ConcernEvent, Envelope
-from tests.builders import ADVOCATE, concern, subject
+from tests.builders import ADVOCATE, concern
 
 KEY = Ed25519PrivateKey.generate()
 EPOCH_KEY = X25519PrivateKey.generate()
@@ -80,30 +77,3 @@ def test_without_the_epoch_key_nothing_opens() -> None:
     """Destroying an epoch's key erases what was sealed to it; the error says what to do."""
     with pytest.raises(CodecError, match="fetch the current epoch key"):
         open_body(envelope(concern()), {})
-
-
-def test_every_field_is_committed_and_every_subject_field_by_itself() -> None:
-    """Single fields can be shown later: each has a commitment of its own."""
-    event = concern(subjects=(subject(), subject(subject_ref="child-2")))
-    named = [path for path, _ in paths(event)]
-
-    assert len(named) == len(set(named))
-    assert {"when", "summary", "subjects.0.given_name", "subjects.1.given_name"} <= set(named)
-
-
-def test_a_changed_field_changes_its_commitment_and_the_root_only_through_it() -> None:
-    """Commitments bind; other fields' commitments stay."""
-    one, other = concern(), concern(summary="other")
-    changed = [
-        path
-        for (path, value), (_, other_value) in zip(paths(one), paths(other), strict=True)
-        if field_commitment(SEED, path, value) != field_commitment(SEED, path, other_value)
-    ]
-
-    assert changed == ["summary"]
-    assert commitment_root(one, SEED) != commitment_root(other, SEED)
-
-
-def test_a_commitment_cannot_be_guessed_without_the_seed() -> None:
-    """The same value under another seed has another commitment."""
-    assert field_commitment(SEED, "sex", "F") != field_commitment(os.urandom(32), "sex", "F")

@@ -108,13 +108,17 @@ def test_those_who_may_see_the_category_see_both_and_how_to_read_it() -> None:
     part = decided(theirs, event(9, stated("24A", "a rumour"), publisher="E08000030"))
     shown = {one.decision.candidate.recipient: one for one in part.decided}
     home, police = shown[f"{HOME}:csc"], shown["E23000014:police"]
-    category = next(value for field, value, _ in home.released if field == "stated_category")
+    seen = {field: (value, transform) for field, value, transform in home.released}
+    category, how = seen["stated_category"]
 
-    assert category["code"] == "24A"
-    assert category["others_state"] == [{"scheme": "cin_factors", "code": "13A"}]
-    assert THEIRS not in json.dumps(category)
+    assert (category["code"], how) == ("24A", "as_stated")
+    assert seen["others_state"] == (
+        [{"scheme": "cin_factors", "code": "13A"}],
+        "derived_by_broker",
+    )
+    assert THEIRS not in json.dumps([category, seen["others_state"]])
     assert {"single_indicator", "categories_differ"} <= set(home.decision.obligations)
-    assert "stated_category" in dict(police.decision.withheld)
+    assert {"stated_category", "others_state"} <= dict(police.decision.withheld).keys()
     assert not {"single_indicator", "categories_differ"} & set(police.decision.obligations)
 
 
