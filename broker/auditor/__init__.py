@@ -3,6 +3,7 @@
 Who holds the subjects' keys as well can replay what was decided, under the same policy or another.
 """
 
+from broker.auditor.cosigned import witness_from
 from broker.auditor.keys import keys_from_file
 from broker.auditor.recorded import (
     Recorded,
@@ -38,4 +39,5 @@ __all__ = [
     "subject_of",
     "verdict",
     "verify_ledger",
+    "witness_from",
 ]

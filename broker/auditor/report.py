@@ -9,6 +9,28 @@ class BadLedgerError(Exception):
     """What is wrong with a ledger: one sentence that names file, log, index and fault."""
 
 
+class CosignedCount(msgspec.Struct, frozen=True):
+    """What one witness cosigned of one shard."""
+
+    witness: str
+    shard: str
+    cosigned: int
+    """Checkpoints with its cosignature, the published one among them."""
+    checkpoints: int
+    """All that the store has; 1 where it is not here."""
+    newest: int | None
+    """Entries up to the newest one that it cosigned; None for none."""
+    entries: int
+
+    def line(self) -> str:
+        """It in one sentence."""
+        up_to = "none" if self.newest is None else f"the newest of {self.newest} entries"
+        return (
+            f"{self.shard}: {self.witness} cosigned {self.cosigned} of {self.checkpoints} checkpoints, "
+            f"{up_to} of {self.entries}"
+        )
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one verification. Counts are of what was read before the first fault, if any."""
 
@@ -26,6 +48,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Accepted parts whose decision is not recorded."""
     root: str = ""
     """Base64: of one shard its root; of several the SHA-256 over the sorted lines `origin size root`."""
+    cosigned: tuple[CosignedCount, ...] = ()
+    """For each witness that was asked after, what it cosigned of each shard."""
     notes: tuple[str, ...] = ()
     """What was not checked, and what is worth a look; no faults."""
 

@@ -1,4 +1,4 @@
-"""What is kept beside the log: sealed facts and rows, which the leaves commit to.
+"""What is kept beside the log: sealed facts and rows, which the leaves commit to; and the store itself.
 
 Read from the store's database where it is there. A copy may lack it, or hold it without what was in
 its write-ahead log; then that is said, and the log itself is verified all the same.
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from broker.auditor.accounts import Where
 from broker.auditor.report import BadLedgerError
+from broker.auditor.stored import Former, SeenLog, check_tables
 
 FILE = "store.db"
 
@@ -24,20 +25,28 @@ Wanted = Mapping[tuple[str, str], tuple[str, Where]]
 """(set id, name) -> (SHA-256 in hex, the leaf that commits to it)."""
 
 
-def check_sidecars(shard: Path, wanted: Wanted, size: int) -> str | None:
-    """Every sidecar that a leaf of the shard commits to; None, or a note on what was not checked.
+def check_store(
+    shard: Path, wanted: Wanted, logs: Mapping[str, SeenLog]
+) -> tuple[Former, str | None]:
+    """Every sidecar that a leaf of the shard commits to, and every row of the store.
 
-    `size` is how many entries the auditors' log has. Raises BadLedgerError.
+    `logs` by owner, "" the auditors'. The former checkpoints, and a note on what was not checked.
+    Raises BadLedgerError.
     """
     path = shard / FILE
     shown = f"{shard.name}/{FILE}"
     if not path.is_file() or not os.access(path, os.R_OK):
-        return f"{shown} is not here or not readable: sealed facts and rows were not checked"
+        return Former(), (
+            f"{shown} is not here or not readable: sealed facts and rows were not checked"
+        )
     try:
         if not path.stat().st_size:
             raise BadLedgerError(f"{shown} cannot be read as a ledger's store: it is empty")
         with _read_only(path) as database:
-            return _check(database, shown, wanted, size)
+            note = _check(database, shown, wanted, len(logs[""].hashes))
+            if not _tables(database):
+                return Former(), note
+            return check_tables(database, shown, logs), note
     except (sqlite3.Error, OSError) as error:
         raise BadLedgerError(f"{shown} cannot be read as a ledger's store: {error}") from error
 
@@ -52,7 +61,7 @@ def read_sidecars(shard: Path, name: str) -> dict[str, bytes]:
         return {}
     try:
         with _read_only(path) as database:
-            if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            if not _tables(database):
                 return {}
             return dict(
                 database.execute(
@@ -101,7 +110,7 @@ def open_sidecars(shard: Path, name: str) -> Iterator[Callable[[str], bytes | No
 
 def _check(database: sqlite3.Connection, shown: str, wanted: Wanted, size: int) -> str | None:
     left = dict(wanted)
-    if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if not _tables(database):
         return _older(shown, 0, size, len(left))
     for set_id, name, content in database.execute(
         "SELECT record.set_id, sidecar.name, sidecar.content "
@@ -123,6 +132,11 @@ def _check(database: sqlite3.Connection, shown: str, wanted: Wanted, size: int) 
     if held > size:
         return f"{shown} holds {held - size} entries that are not published yet"
     return None
+
+
+def _tables(database: sqlite3.Connection) -> int:
+    """How many there are: none in a copy without its write-ahead log."""
+    return int(database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
 
 
 def _older(shown: str, held: int, size: int, unchecked: int) -> str:
@@ -147,4 +161,9 @@ def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
                 shutil.copy(one, elsewhere / one.name)
             path = elsewhere / path.name
         uri = f"{path.resolve().as_uri()}?{options}"
-        yield stack.enter_context(contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)))
+        database = stack.enter_context(
+            contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None))
+        )
+        # All is read as of one moment, however much its writer adds meanwhile.
+        database.execute("BEGIN")
+        yield database

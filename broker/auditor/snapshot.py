@@ -22,6 +22,7 @@ from broker.ledger import NoteError, checkpoint_size, file_names, partial_tiles
 
 CHECKPOINT = "checkpoint"
 VERIFIER_KEY = "log.vkey"
+WITNESS_KEYS = "witness.vkeys"
 RECIPIENTS = "recipients"
 TILES = "tile"
 SHARD = re.compile(r"s[0-9]+")
@@ -46,6 +47,7 @@ class LogFiles(msgspec.Struct, frozen=True):
     """Every file under `tile/`, as `tile/...`."""
     partial: Mapping[str, bytes]
     """Bytes of the partial files that a log of this size has."""
+    witness_keys: bytes | None = None
 
     def read(self, name: str) -> bytes:
         """Bytes of one tile or bundle. Raises BadLedgerError."""
@@ -197,6 +199,7 @@ def _read_log(folder: Path, shown: str, checkpoints: Checkpoints) -> LogFiles:
         shown=shown,
         checkpoint=checkpoint,
         key=_read_or_none(folder / VERIFIER_KEY),
+        witness_keys=_read_or_none(folder / WITNESS_KEYS),
         names=names,
         partial={
             name: read_bounded(folder / name, MAX_TILE_BYTES)

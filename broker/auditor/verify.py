@@ -3,7 +3,7 @@
 Every leaf is hashed again, every tile at every level compared, every checkpoint's signature checked;
 then the accounts are closed over all shards together. It reads only, and works on a copy anywhere.
 What it cannot see from files alone: a ledger rolled back whole to an earlier signed state. Keep the
-printed root line, or a witness, to see that.
+printed root line, or ask a witness how many entries it cosigned, to see that.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from broker.auditor.accounts import Accounts
+from broker.auditor.cosigned import cosigned_count, cosigners_of
 from broker.auditor.leaves import read_leaf, read_own_leaf
 from broker.auditor.log import entries_of, log_checkpoint, log_key
-from broker.auditor.report import BadLedgerError, Report
-from broker.auditor.sidecars import check_sidecars
+from broker.auditor.report import BadLedgerError, CosignedCount, Report
+from broker.auditor.sidecars import check_store
 from broker.auditor.snapshot import LogFiles, ShardFiles, read_checkpoints, read_shards, running
-from broker.ledger import Checkpoint, leaf_hash
+from broker.auditor.stored import SeenLog
+from broker.ledger import Checkpoint, VerifierKey, WitnessKey, leaf_hash
 
 READINGS = 5
 SETTLES_WITHIN_S = 0.3
@@ -31,17 +33,22 @@ NO_KEYS = (
 
 
 def verify_ledger(
-    ledger_dir: Path, keys: Mapping[str, str] | None = None, *, allow_open: bool = False
+    ledger_dir: Path,
+    keys: Mapping[str, str] | None = None,
+    *,
+    allow_open: bool = False,
+    witnesses: Sequence[WitnessKey] = (),
 ) -> Report:
     """Verifies every log of every shard under `ledger_dir`, and the accounts over all of them.
 
     `keys` maps a log's origin to its verifier key (`keys_from_file` makes it from one file); without
     it the key beside each log is taken, and all must be one. With `allow_open`, parts that were
-    accepted and are not decided yet are counted and no fault. A ledger that changes while it is read
+    accepted and are not decided yet are counted and no fault. Each of `witnesses` must have cosigned
+    every shard. A ledger that changes while it is read
     is read again a few times. Never raises for what it reads: the report names the first fault.
     """
     for reading in range(READINGS):
-        work = _Verification(keys, allow_open=allow_open)
+        work = _Verification(keys, witnesses, allow_open=allow_open)
         fault = work.run(ledger_dir)
         if fault is None or reading == READINGS - 1 or not _changed(work.shards):
             break
@@ -57,8 +64,19 @@ def verdict(ledger_dir: Path) -> tuple[bool, str]:
 class _Verification:
     """One reading of a ledger."""
 
-    def __init__(self, keys: Mapping[str, str] | None, *, allow_open: bool) -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, str] | None,
+        witnesses: Sequence[WitnessKey],
+        *,
+        allow_open: bool,
+    ) -> None:
         self._keys = keys
+        self._witnesses = witnesses
+        self._cosigned: list[CosignedCount] = []
+        self._cosigners: dict[str, frozenset[str]] = {}
+        self._seen: dict[str, dict[str, SeenLog]] = {}
+        """Shard -> owner ("" the auditors' log) -> its key and hashes."""
         self._allow_open = allow_open
         self._accounts = Accounts()
         self._checkpoints: list[Checkpoint] = []
@@ -80,9 +98,7 @@ class _Verification:
                     self._take_own_log(shard, checkpoint, folder, log)
             self._accounts.close(allow_open=self._allow_open)
             for shard, checkpoint in zip(self.shards, self._checkpoints, strict=True):
-                wanted = self._accounts.sidecars.get(shard.name, {})
-                note = check_sidecars(shard.folder, wanted, checkpoint.size)
-                self._notes += [note] if note else []
+                self._take_store(shard, checkpoint)
         except BadLedgerError as error:
             return str(error).encode("utf-8", "backslashreplace").decode("utf-8")
         self._notes += self._accounts.gaps()
@@ -101,15 +117,19 @@ class _Verification:
             logs=self._logs,
             open_parts=self._accounts.open_parts,
             root=_root_line(self._checkpoints) if fault is None else "",
+            cosigned=tuple(self._cosigned),
             notes=tuple(self._notes),
         )
 
     def _take_auditors_log(self, shard: ShardFiles) -> None:
-        checkpoint = self._open(shard.log, None, shard.name)
+        checkpoint, key = self._open(shard.log, None, shard.name)
         self._checkpoints.append(checkpoint)
+        self._cosigners[shard.name] = cosigners_of(shard.log, key, self._witnesses)
+        hashes = self._seen.setdefault(shard.name, {}).setdefault("", SeenLog(key)).hashes
         fault: BadLedgerError | None = None
         for index, data in entries_of(shard.log, checkpoint):
             self._entries += 1
+            hashes.append(leaf_hash(data))
             if fault is None:
                 try:
                     self._accounts.take(shard.name, index, read_leaf(data))
@@ -126,16 +146,31 @@ class _Verification:
     def _take_own_log(
         self, shard: ShardFiles, above: Checkpoint, folder: str, log: LogFiles
     ) -> None:
-        checkpoint = self._open(log, above.origin, folder)
+        checkpoint, key = self._open(log, above.origin, folder)
+        cosigners_of(log, key, ())
+        hashes = self._seen[shard.name].setdefault(folder, SeenLog(key)).hashes
         for index, data in entries_of(log, checkpoint):
             try:
                 leaf = read_own_leaf(data)
             except ValueError as error:
                 raise BadLedgerError(f"log {log.shown}, leaf {index}: {error}") from error
-            self._accounts.take_own(shard.name, folder, index, leaf_hash(data).hex(), leaf)
+            hashes.append(leaf_hash(data))
+            self._accounts.take_own(shard.name, folder, index, hashes[-1].hex(), leaf)
         self._logs += 1
 
-    def _open(self, log: LogFiles, above: str | None, folder: str) -> Checkpoint:
+    def _take_store(self, shard: ShardFiles, checkpoint: Checkpoint) -> None:
+        wanted = self._accounts.sidecars.get(shard.name, {})
+        former, note = check_store(shard.folder, wanted, self._seen[shard.name])
+        self._notes += [note] if note else []
+        on_published = self._cosigners[shard.name]
+        self._cosigned += [
+            cosigned_count(shard.name, checkpoint, on_published, former, one)
+            for one in self._witnesses
+        ]
+
+    def _open(
+        self, log: LogFiles, above: str | None, folder: str
+    ) -> tuple[Checkpoint, VerifierKey]:
         """The checkpoint of a log; its name must be that of its folder, below that of its shard."""
         key = log_key(log, self._keys)
         self._public_keys.setdefault(key.public_key, log.shown)
@@ -145,7 +180,7 @@ class _Verification:
                 f"{next(iter(self._public_keys.values()))}: one ledger has one key"
             )
         name = above if above is not None else key.origin.rpartition("/")[0]
-        return log_checkpoint(log, key, f"{name}/{folder}")
+        return log_checkpoint(log, key, f"{name}/{folder}"), key
 
     def _check_names(self) -> None:
         names = sorted({one.origin.rpartition("/")[0] for one in self._checkpoints})

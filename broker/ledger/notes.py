@@ -37,6 +37,16 @@ class VerifierKey(msgspec.Struct, frozen=True):
     key_hash: bytes
     public_key: bytes
 
+    @property
+    def text(self) -> str:
+        """`<origin>+<key hash>+<base64>`, as it is handed round."""
+        return f"{self.origin}+{self.key_hash.hex()}+{to_base64(ED25519 + self.public_key)}"
+
+    def named(self, origin: str) -> VerifierKey:
+        """The same public key under another name: one broker signs all its logs with one key."""
+        check_origin(origin)
+        return VerifierKey(origin, _key_hash(origin, self.public_key), self.public_key)
+
 
 class Checkpoint(msgspec.Struct, frozen=True):
     """What a log states of itself."""

@@ -70,10 +70,13 @@ class Broker:
         data_dir: Path,
         organisations: Sequence[str],
         policies_dir: Path | None = None,
+        witnesses: Path | None = None,
     ) -> None:
         self.settings = Settings(kafka_bootstrap=bootstrap, data_dir=data_dir)
         if policies_dir is not None:
             self.settings = self.settings.model_copy(update={"policies_dir": policies_dir})
+        if witnesses is not None:
+            self.settings = self.settings.model_copy(update={"witnesses": witnesses})
         self.organisations = tuple(organisations)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -92,6 +95,8 @@ class Broker:
             "BROKER_CRASH_AT": crash_at,
             "BROKER_CLOCK_AHEAD_S": str(clock_ahead_s),
         }
+        if self.settings.witnesses is not None:
+            environment["BROKER_WITNESSES"] = str(self.settings.witnesses)
         log_dir = self.settings.data_dir / "log"
         log_dir.mkdir(parents=True, exist_ok=True)
         with (log_dir / f"{name}.log").open("ab") as log:
@@ -118,6 +123,12 @@ class Broker:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._processes[name].wait(within_s) == -signal.SIGKILL
         return False
+
+    def ended_with(self, name: str, within_s: float) -> int | None:
+        """The exit code of a process that ends of its own accord; None if it does not."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._processes[name].wait(within_s)
+        return None
 
     def revive(self) -> None:
         """Starts again whatever has ended."""
