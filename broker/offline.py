@@ -7,7 +7,7 @@ run; only what keeps the state differs. Time is what the caller says.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -20,7 +20,15 @@ from broker.flow import (
     record_part,
     undecided,
 )
-from broker.intake import AliasEntry, SeenEntry, older_of
+from broker.intake import (
+    AliasEntry,
+    KnownSubject,
+    SeenEntry,
+    known_subject,
+    older_of,
+    opened_erasure,
+    without,
+)
 from broker.later import Sealing, act_input, act_on_part, opened_act, take_back
 from broker.link import entry_of, join
 from broker.model.codec import encode
@@ -35,7 +43,8 @@ from broker.reception import (
     rejected,
     take,
 )
-from broker.rounds import first_state
+from broker.record import Certified, StoreDate, certificate_record
+from broker.rounds import ERASED, counted, erase, first_state
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -52,9 +61,14 @@ class OfflineFlow:
     """Takes statements one after the other and carries link state from one to the next."""
 
     def __init__(
-        self, policy: Policy, reception: Reception, subject_key: Callable[[str], bytes]
+        self,
+        policy: Policy,
+        reception: Reception,
+        subject_key: Callable[[str], bytes],
+        destroy_key: Callable[[str], None] = lambda _part_key: None,
     ) -> None:
-        """`subject_key` gives the key of a part key, as the shell's key file does."""
+        """`subject_key` gives the key of a part key, as the shell's key file does; `destroy_key` ends it."""
+        self._destroy_key = destroy_key
         self._policy = policy
         self._reception = reception
         self._subject_key = subject_key
@@ -83,7 +97,7 @@ class OfflineFlow:
                 "use a code of policies/organisations/",
             )
             return Outcome((), rejected(record, refusal, self._reception).sets, refusal)
-        view = IntakeView(seen=self._seen.get, aliases=self._alias_rows)
+        view = IntakeView(self._seen.get, self._alias_rows, self._subject)
         opened = Opened(statement, encode(statement))
         return self._outcome(take(record, opened, view, self._reception))
 
@@ -96,6 +110,7 @@ class OfflineFlow:
                 sets.append(recorded)
                 if result is not None:
                     decided.append(result)
+        self._forget(taken.erased)
         return Outcome(tuple(decided), tuple(sets), taken.rejection, taken.duplicate)
 
     def _keep(self, taken: IntakeResult) -> None:
@@ -116,6 +131,14 @@ class OfflineFlow:
                 wanted.append(found[token].canonical)
         return found
 
+    def _subject(self, token: str) -> KnownSubject | None:
+        return known_subject(token, self._aliases, self._seen.items())
+
+    def _forget(self, tokens: Sequence[str]) -> None:
+        if tokens:
+            self._seen = {key: without(entry, tokens) for key, entry in self._seen.items()}
+            self._aliases = {t: row for t, row in self._aliases.items() if t not in tokens}
+
     def _work_on(self, part: Part) -> Iterator[tuple[DecidedPart | None, DecisionSet]]:
         self._order += 1
         if part.step is PartStep.MOVE:
@@ -124,6 +147,8 @@ class OfflineFlow:
             yield from self._take_back(part)
         elif part.step is PartStep.ACT:
             yield from self._act(part)
+        elif part.step is PartStep.ERASE:
+            yield from ((None, recorded) for recorded in self._erase(part))
         else:
             yield self._decide(part)
 
@@ -163,6 +188,39 @@ class OfflineFlow:
         )
         self._states[part.part_id] = made.state
         yield made.result, made.recorded
+
+    def _erase(self, part: Part) -> Iterator[DecisionSet]:
+        """On request: the last round of each part, then the certificate."""
+        told = opened_erasure(part, self._reception.parts_key)
+        if not told.part_ids:
+            return
+        rounds = [
+            erase(
+                self._states.pop(part_id),
+                part.act_set_id or "",
+                part.received_at,
+                reason=ERASED,
+                tell=True,
+                hashes=self._policy.hashes,
+                sealer=self._reception.sealer,
+            )
+            for part_id in told.part_ids
+        ]
+        yield from (one.recorded for one in rounds)
+        self._destroy_key(part.part_key)
+        self._entries.pop(part.part_key, None)
+        for part_id in told.part_ids:
+            self._parts.pop(part_id)
+        stated = Certified(
+            act_set_id=part.act_set_id or "",
+            part_key=part.part_key,
+            why=told.why or "requested",
+            received_at=part.received_at,
+            stores=(StoreDate("subject_key", at=part.received_at),),
+            remains=(),
+            policy="",
+        )
+        yield certificate_record(stated, counted(rounds))
 
     def _sealing(self, part_key: str) -> Sealing:
         return Sealing(self._reception.sealer, self._subject_key(part_key))

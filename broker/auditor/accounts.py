@@ -11,9 +11,11 @@ from collections import Counter
 
 import msgspec
 
+from broker.auditor.erasures import ErasureBook
 from broker.auditor.leaves import (
     Accepted,
     Action,
+    Certificate,
     Closing,
     Decision,
     Duplicate,
@@ -59,6 +61,7 @@ class _Run(msgspec.Struct):
     part: Part
     round: int
     outcomes: Counter[str] = msgspec.field(default_factory=Counter)
+    sent: int = 0
     recipients: set[str] = msgspec.field(default_factory=set)
 
 
@@ -73,6 +76,7 @@ class Accounts:
         """Shard -> (set id, name) -> (SHA-256 in hex, the leaf that commits to it)."""
         self.open_parts = 0
         self._sets: dict[str, Where] = {}
+        self._erasures = ErasureBook()
         self._first: set[str] = set()
         self._sources: dict[tuple[str, int], set[int]] = {}
         self._events: dict[tuple[str, str], Where] = {}
@@ -95,6 +99,8 @@ class Accounts:
             self._claim(where, leaf.set_id)
             if isinstance(leaf, Link):
                 self._expected.append((where, "event", leaf.event_id))
+            elif isinstance(leaf, Certificate):
+                self._erasures.take_certificate(shard, str(where), leaf)
             else:
                 self._take_intake(where, leaf)
         self.kinds[type(leaf).__name__] += 1
@@ -131,6 +137,7 @@ class Accounts:
                     f"{shard}/recipients/{folder}"
                 )
         open_ = [*self._open_parts(), *self._open_references(), *self._open_closings()]
+        open_ += self._erasures.still_open()
         if open_ and not allow_open:
             more = f" (and {len(open_) - 1} more like it)" if len(open_) > 1 else ""
             raise BadLedgerError(open_[0] + more)
@@ -171,6 +178,8 @@ class Accounts:
         elif isinstance(leaf, Action):
             self._first.add(leaf.set_id)
             self._beside(where, leaf.set_id, rows=leaf.rows_hash)
+            if leaf.action == "erase":
+                self._erasures.take_act(leaf.set_id)
 
     def _take_accepted(self, where: Where, leaf: Accepted) -> None:
         self._first.add(leaf.set_id)
@@ -213,6 +222,7 @@ class Accounts:
                 + " was sent"
             )
         if leaf.recipient_leaf is not None:
+            run.sent += 1
             self._commit(
                 where,
                 leaf.organisation,
@@ -254,6 +264,7 @@ class Accounts:
                 f"{where}: closes set {leaf.set_id} with (decisions, PERMIT, DENY, REVIEW) = "
                 f"{stated}, and there are {found}"
             )
+        self._erasures.take_closing(where.shard, str(where), leaf, run.sent)
         before, _ = self._closed.setdefault((leaf.part, leaf.round), (where, leaf.receipt_set_id))
         if before is not where:
             raise BadLedgerError(

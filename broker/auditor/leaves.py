@@ -55,6 +55,37 @@ class Action(_Intake, frozen=True, kw_only=True, tag="action"):
     """A human act."""
 
     rows_hash: str
+    action: str = ""
+    """What was done, such as `review`."""
+
+
+class StoreDate(msgspec.Struct, frozen=True):
+    """One store, and when it has forgotten: UTC milliseconds, done (`at`) or at the latest (`by`)."""
+
+    store: str
+    at: int | None = None
+    by: int | None = None
+
+
+class Remains(msgspec.Struct, frozen=True):
+    """What stays after an erasure, and why it may."""
+
+    what: str
+    why: str
+
+
+class Certificate(_Leaf, frozen=True, kw_only=True, tag="certificate"):
+    """What an erasure did: counts, dates and what remains."""
+
+    act_set_id: str
+    why: Literal["requested", "due"]
+    received_at: int
+    parts: int
+    told: int
+    ended: int
+    stores: tuple[StoreDate, ...]
+    remains: tuple[Remains, ...]
+    policy: str
 
 
 class Link(_Leaf, frozen=True, kw_only=True, tag="link"):
@@ -103,9 +134,11 @@ class Closing(_OfPart, frozen=True, kw_only=True, tag="closing"):
     receipt_set_id: str
     facts_hash: str
     rows_hash: str
+    flags: tuple[str, ...] = ()
+    act_set_id: str | None = None
 
 
-Leaf = Accepted | Duplicate | Rejected | Action | Link | Decision | Closing
+Leaf = Accepted | Duplicate | Rejected | Action | Certificate | Link | Decision | Closing
 
 
 class OwnLeaf(msgspec.Struct, frozen=True):

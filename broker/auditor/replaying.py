@@ -16,6 +16,7 @@ from hashlib import sha256
 import msgspec
 
 from broker.auditor.compared import Difference, compare_leaves
+from broker.auditor.erasures import ErasedParts
 from broker.auditor.recorded_sets import RecordedSet
 from broker.auditor.rederive import Replayable, begin, next_round
 from broker.auditor.replay import FactsError, open_facts
@@ -42,6 +43,7 @@ class Verdict(StrEnum):
     """Every difference may come from rules that are not those of then."""
     ERASED = "erased, commitments verify"
     ERASED_UNCHECKED = "erased, nothing here to check"
+    NOT_ERASED = "certified as erased, and its key is still held"
     BROKEN = "commitment broken"
     """What lies beside the log is not what the closing leaf commits to."""
     UNREADABLE = "facts cannot be read"
@@ -49,7 +51,7 @@ class Verdict(StrEnum):
     NOT_REPLAYED = "later round not replayed"
 
 
-FAULTS = frozenset({Verdict.DIFFERS, Verdict.BROKEN, Verdict.UNREADABLE})
+FAULTS = frozenset({Verdict.DIFFERS, Verdict.NOT_ERASED, Verdict.BROKEN, Verdict.UNREADABLE})
 """What no change of rules explains."""
 
 
@@ -99,7 +101,10 @@ def replay_sets(
 ) -> Iterator[Replayed]:
     """Each set with its verdict, in the order given; a later round must come after those before it."""
     work = _Replay(beside, keys, policy)
-    for one in sets:
+    held = tuple(sets)
+    for one in held:
+        work.erased.take(one.part, one.closing.round, one.closing.flags)
+    for one in held:
         yield work.take(one)
 
 
@@ -123,6 +128,8 @@ class _Replay:
         self._policy = policy
         self._sealer = keys.sealer or stand_in_sealer()
         self._subjects = Subjects(keys.subjects)
+        self.erased = ErasedParts()
+        """Parts that an act erased: their subject may have been heard of again, with a new key."""
         self._parts: dict[tuple[str, str, int, str], Replayable] = {}
         self._by_rules: set[tuple[str, str, int, str]] = set()
         """Parts of which an earlier round differs for rules that changed: so may those after it."""
@@ -136,7 +143,10 @@ class _Replay:
             return self._said(one, Verdict.BROKEN, broken)
         key = self._subjects.of(one)
         sealed = self._beside.facts.get(one.closing.set_id)
-        if key is None:
+        certified = self.erased.holds(one.part, one.closing.round)
+        if certified and key is not None and _opens(sealed, self._keys.subjects[key], one):
+            return self._said(one, Verdict.NOT_ERASED)
+        if key is None or certified:
             there = sealed is not None and one.closing.set_id in self._beside.rows
             return self._said(one, Verdict.ERASED if there else Verdict.ERASED_UNCHECKED)
         if sealed is None:
@@ -210,3 +220,10 @@ class _Replay:
             rules=self._rules(one),
             detail=detail,
         )
+
+
+def _opens(sealed: bytes | None, subject_key: bytes, one: RecordedSet) -> bool:
+    try:
+        return sealed is not None and bool(open_facts(sealed, subject_key, one.closing.set_id))
+    except SealError:
+        return False

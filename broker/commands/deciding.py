@@ -69,7 +69,9 @@ def decider(
         yield lambda lines: decide_lines(lines, flow, policy, now)
         return
     with new_ledger(ledger, settings.name, policy.reference, connected) as recorder:
-        recording = OfflineFlow(policy, recorder.reception, recorder.subject_key)
+        recording = OfflineFlow(
+            policy, recorder.reception, recorder.subject_key, recorder.destroy_key
+        )
 
         def decide_and_record(lines: Iterable[StatementLine]) -> Iterator[DecidedLine]:
             for decided in decide_lines(lines, recording, policy, now):

@@ -17,11 +17,13 @@ from broker.model.types import DecisionSet
 from broker.reception import Reception
 from broker.shell.keys import SubjectKeys, load_broker_keys, make_keys
 from broker.shell.ledger_worker import record_set, render
+from broker.shell.subject_keys import Erasure
 
 SHARD = "s0"
 KEYS = "keys"
 BATCH = 200
 """Sets in one transaction."""
+OF_REHEARSALS = "(rehearsal)"
 
 
 class Recorder:
@@ -41,6 +43,11 @@ class Recorder:
     def subject_key(self) -> Callable[[str], bytes]:
         """The key of a part key, kept beside the ledger, so that it can be replayed or erased."""
         return lambda part_key: self._subjects.keys_for([part_key])[part_key]
+
+    def destroy_key(self, part_key: str) -> None:
+        """Destroys the key of a part key, as an erasure does."""
+        tag = self.reception.sealer.pairwise(OF_REHEARSALS, part_key)
+        self._subjects.erase(part_key, lambda now: Erasure("", tag, 0, now, b""))
 
     @property
     def size(self) -> int:

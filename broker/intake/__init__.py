@@ -1,5 +1,15 @@
 """Intake: bytes to an opened envelope, an event to its parts, identifiers to one subject token."""
 
+from broker.intake.erasure import (
+    KnownPart,
+    KnownSubject,
+    ToErase,
+    erase_parts,
+    known_subject,
+    opened_erasure,
+    sealed_erasure,
+    without,
+)
 from broker.intake.identity import AliasEntry, Resolution, identifier_token, older_of, resolve
 from broker.intake.later import (
     ENTRY_ONLY,
@@ -27,17 +37,23 @@ __all__ = [
     "ENTRY_ONLY",
     "MAX_RECORD_BYTES",
     "AliasEntry",
+    "KnownPart",
+    "KnownSubject",
     "Occasion",
     "PartKey",
     "Resolution",
     "SeenEntry",
     "SeenPart",
+    "ToErase",
     "act_binding",
     "act_parts",
     "correction_binding",
+    "erase_parts",
     "identifier_token",
     "identity_tokens",
+    "known_subject",
     "older_of",
+    "opened_erasure",
     "paired",
     "part_binding",
     "part_id",
@@ -48,5 +64,7 @@ __all__ = [
     "resolve",
     "resolve_event",
     "retract_parts",
+    "sealed_erasure",
     "seen_parts",
+    "without",
 ]

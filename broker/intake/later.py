@@ -41,7 +41,7 @@ def act_parts(
             step=PartStep.ACT,
             sealed=seal(parts_key, encoded, act_binding(one.part_id, occasion.set_id)),
         )
-        for one in seen.parts
+        for one in seen.standing
         if action.part_id in (None, one.part_id)
     )
 
@@ -61,7 +61,7 @@ def retract_parts(
     the names of those who were told.
     """
     found: list[Part] = []
-    for one in seen.parts:
+    for one in seen.standing:
         taken = msgspec.structs.replace(
             _later(one, publisher, event_id, seen, occasion), step=PartStep.RETRACT
         )
@@ -89,7 +89,7 @@ def paired(seen: SeenEntry, parts: Sequence[Part]) -> dict[str, Part]:
     own = {(part.kind, part.subject_ref): part for part in parts}
     return {
         one.part_id: own[one.kind, one.subject_ref]
-        for one in seen.parts
+        for one in seen.standing
         if (one.kind, one.subject_ref) in own
     }
 

@@ -14,6 +14,9 @@ from broker.model.statement import SealedPart, Statement, pack
 from broker.model.types import ConcernEvent, Part, PartKind, PartStep
 from broker.model.values import SourcePosition
 
+GONE = ""
+"""Stands where the token of an erased subject stood."""
+
 
 class SeenPart(msgspec.Struct, frozen=True, array_like=True):
     """One part of an accepted event, by which later acts find it."""
@@ -36,6 +39,11 @@ class SeenEntry(msgspec.Struct, frozen=True):
     flags: tuple[str, ...]
     version: int = 1
     parts: tuple[SeenPart, ...] = ()
+
+    @property
+    def standing(self) -> tuple[SeenPart, ...]:
+        """The parts whose subject was not erased."""
+        return tuple(one for one in self.parts if one.part_key != GONE)
 
 
 def position_of(received_at: datetime.datetime, source: SourcePosition) -> str:
@@ -109,6 +117,8 @@ def parts_of(
     decide_parts: list[Part] = []
     moves: list[Part] = []
     for key, resolution in zip(keys, seen.resolutions, strict=True):
+        if resolution.token == GONE:
+            continue  # read again after its subject was erased: it had been sent before
         identity = part_id(event.publisher, event.event_id, event.version, resolution.token)
         index = key.subject_index
         part = Part(

@@ -11,9 +11,11 @@ from broker.model.canonical import digest
 from broker.model.reference import DESK
 from broker.model.types import (
     Action,
+    ActionKind,
     Part,
 )
 from broker.model.values import Rejection
+from broker.reception.erasing import take_erasure
 from broker.reception.values import (
     HUMAN,
     STEERING,
@@ -44,6 +46,8 @@ def take_action(
     refusal = check_action(action, opened.envelope, opened.seed, record.received_at)
     if refusal is not None:
         return rejected(record, refusal, reception)
+    if action.kind is ActionKind.ERASE:
+        return take_erasure(record, action, opened, view, reception)
     refusal = _may_act(record, action, view, reception)
     if refusal is not None:
         return rejected(record, refusal, reception)

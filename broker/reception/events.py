@@ -159,12 +159,13 @@ def _accepted(
         if without_parts
         else parts_of(event, given.encoded, seen, reception.parts_key, given.statement)
     )
+    part_ids = tuple(one.part_id for one in seen.parts)
     accepted = accepted_record(
         record.source,
         event,
-        tuple(part.part_id for part in parts),
+        () if without_parts else part_ids,
         record.envelope_hash,
-        receipt_content(event.event_id, seen, len(parts)),
+        receipt_content(event.event_id, seen, 0 if without_parts else len(part_ids)),
         reception.sealer,
     )
     joins = tuple(
@@ -205,7 +206,7 @@ def _taken_back(
         event.relates_to or "",
         original,
         Occasion(record.source, record.received_at, seen.set_id),
-        view.aliases(tuple(one.part_key for one in original.parts)),
+        view.aliases(tuple(one.part_key for one in original.standing)),
         corrections,
         reception.parts_key,
     )

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from broker.intake import (
     MAX_RECORD_BYTES,
     AliasEntry,
+    KnownSubject,
     SeenEntry,
 )
 from broker.model.reference import Reference
@@ -71,6 +72,8 @@ class IntakeView(msgspec.Struct, frozen=True):
 
     seen: Callable[[str], SeenEntry | None]
     aliases: Callable[[tuple[str, ...]], Mapping[str, AliasEntry]]
+    subject: Callable[[str], KnownSubject | None] = lambda _token: None
+    """Everything known under a token. Slow: it looks through all that was accepted."""
 
 
 class IntakeResult(msgspec.Struct, frozen=True):
@@ -84,6 +87,8 @@ class IntakeResult(msgspec.Struct, frozen=True):
     aliases: tuple[tuple[str, AliasEntry], ...] = ()
     rejection: Rejection | None = None
     duplicate: bool = False
+    erased: tuple[str, ...] = ()
+    """Tokens of which intake forgets everything once the rest has been sent, in this order."""
 
 
 class Opened(msgspec.Struct, frozen=True):

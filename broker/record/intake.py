@@ -24,6 +24,8 @@ from broker.model.types import (
 from broker.model.values import Rejection, SourcePosition
 from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery, source_of
 
+_ID_HEX = 32
+
 
 def intake_set_id(source: SourcePosition) -> str:
     """Set id of an intake record: hash of topic, partition and offset."""
@@ -161,8 +163,19 @@ def action_record(
 def link_record(source: SourcePosition, event_id: str, younger: str, older: str) -> DecisionSet:
     """A join: the state of `younger` moves to `older` because one event stated both."""
     set_id = digest_text("link", intake_set_id(source), younger, older)
-    own = leaf("link", set_id, event_id=event_id, moved_from=younger, moved_to=older)
+    own = leaf(
+        "link",
+        set_id,
+        event_id=event_id,
+        moved_from=joined_token(younger),
+        moved_to=joined_token(older),
+    )
     return DecisionSet(set_id=set_id, kind=SetKind.LINK, leaves=(own,))
+
+
+def joined_token(token: str) -> str:
+    """How a `link` leaf names a token: by a hash, since a leaf outlives the erasure of its subject."""
+    return digest_text("joined", token)[:_ID_HEX]
 
 
 def _receipt(

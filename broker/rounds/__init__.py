@@ -6,7 +6,20 @@ own; `PartState` is what decide remembers between them.
 
 from broker.rounds.acts import Acted, carry_out
 from broker.rounds.due import DueBook
+from broker.rounds.erasure import ERASED, RETENTION_ENDED, ErasedPart, counted, erase
 from broker.rounds.retraction import Retracted, retract
 from broker.rounds.state import first_state
 
-__all__ = ["Acted", "DueBook", "Retracted", "carry_out", "first_state", "retract"]
+__all__ = [
+    "ERASED",
+    "RETENTION_ENDED",
+    "Acted",
+    "DueBook",
+    "ErasedPart",
+    "Retracted",
+    "carry_out",
+    "counted",
+    "erase",
+    "first_state",
+    "retract",
+]

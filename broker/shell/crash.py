@@ -34,6 +34,15 @@ POINTS = (
     "ledger.pruned",
 )
 """Every point, in the order in which an event passes them."""
+ERASURE_POINTS = (
+    "intake.erasure_sent",
+    "intake.forgotten",
+    "decide.erasure_sent",
+    "decide.key_destroyed",
+    "decide.state_erased",
+    "decide.certificate_sent",
+)
+"""Points that only an erasure passes, in order."""
 
 _passed: Counter[str] = Counter()
 

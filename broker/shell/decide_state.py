@@ -7,10 +7,14 @@ parts.v1, where it lies sealed for as long as the topic keeps it.
 from __future__ import annotations
 
 import asyncio
+import datetime
+from collections.abc import Iterable
+from typing import Any
 
 import faust
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from rocksdict import BottommostLevelCompaction, CompactOptions
 
 from broker.model.codec import decode
 from broker.model.types import Part
@@ -19,6 +23,13 @@ from broker.shell.kafka import PARTS_TOPIC, committed_consumer
 from broker.shell.settings import Settings
 
 READ_WITHIN_S = 10.0
+CHANGELOG_COMPACTED_WITHIN = datetime.timedelta(days=1)
+CHANGELOG_SEGMENT = datetime.timedelta(hours=6)
+CHANGELOG = {
+    "max.compaction.lag.ms": str(round(CHANGELOG_COMPACTED_WITHIN.total_seconds() * 1000)),
+    "segment.ms": str(round(CHANGELOG_SEGMENT.total_seconds() * 1000)),
+}
+"""Settings of the tables' changelogs: what a table forgets is gone from Kafka within a bound too."""
 
 
 class DecideState:
@@ -26,8 +37,8 @@ class DecideState:
 
     def __init__(self, app: faust.App, partitions: int) -> None:
         """As many partitions as parts.v1."""
-        self._link = app.Table("link", partitions=partitions, key_type=bytes, value_type=bytes)
-        self._rounds = app.Table("rounds", partitions=partitions, key_type=bytes, value_type=bytes)
+        self._link = table_of(app, "link", partitions)
+        self._rounds = table_of(app, "rounds", partitions)
 
     def past(self, part_key: str) -> tuple[StateEntry, ...]:
         """All link entries of one key, in order."""
@@ -48,6 +59,50 @@ class DecideState:
     def keep_rounds(self, state: PartState) -> None:
         """Replaces the state of a part."""
         self._rounds[state.part_id.encode()] = msgspec.msgpack.encode(state)
+
+    def forget(self, part_key: str, part_ids: Iterable[str]) -> None:
+        """Removes the link entries of a key and the state of these parts."""
+        remove(self._link, part_key.encode())
+        for part_id in part_ids:
+            remove(self._rounds, part_id.encode())
+
+    def compact(self) -> None:
+        """Rewrites the tables' files, so that what was removed is no longer in them."""
+        for table in (self._link, self._rounds):
+            compact(table)
+
+
+def table_of(app: faust.App, name: str, partitions: int) -> Any:
+    """A table of bytes whose changelog forgets within a bound."""
+    return app.Table(
+        name,
+        partitions=partitions,
+        key_type=bytes,
+        value_type=bytes,
+        extra_topic_configs=CHANGELOG,
+    )
+
+
+def remove(table: Any, key: bytes) -> None:
+    """Removes a row if it is there."""
+    if table.get(key) is not None:
+        del table[key]
+
+
+def compact(table: Any) -> None:
+    """Rewrites the files of a table's open partitions, and opens them anew.
+
+    RocksDB keeps what was removed until its files are merged, and the bounds of old files until the
+    next opening. Faust opens a partition again when it next asks for it.
+    """
+    opened = table.data._dbs  # noqa: SLF001 -- Faust has no way to compact a table
+    options = CompactOptions()
+    options.set_bottommost_level_compaction(BottommostLevelCompaction.force_optimized())
+    for partition in list(opened):
+        database = opened.pop(partition)
+        database.flush()
+        database.compact_range(None, None, options)
+        database.close()
 
 
 class PartReader:

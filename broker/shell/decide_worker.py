@@ -9,6 +9,7 @@ already in state, gives the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import faust
@@ -36,6 +37,7 @@ from broker.rounds import first_state
 from broker.shell.batches import Batcher
 from broker.shell.crash import point
 from broker.shell.decide_state import DecideState, PartReader
+from broker.shell.erasing import Eraser, tag_of
 from broker.shell.kafka import (
     DECISIONS_TOPIC,
     HELD_TOPIC,
@@ -83,6 +85,8 @@ class Decider:
 
     def work_on(self, part: Part, order: int, policy: Policy, original: Part | None) -> Work:
         """One record: `original` is the part that an act is about, as it was decided."""
+        if self._is_erased(part, order):
+            return Work(part)
         past = tuple(entry for entry in self._state.past(part.part_key) if entry.order < order)
         if part.step is PartStep.MOVE:
             return Work(part, sent_on=(_handed_over(part, past, self._keys.parts_key),))
@@ -94,6 +98,13 @@ class Decider:
         if part.step is PartStep.ACT:
             return self._act(part, original, policy)
         return self._decide(part, order, past, policy)
+
+    def _is_erased(self, part: Part, order: int) -> bool:
+        """Whether the subject was erased after this record: all that came of it had been sent."""
+        if not self._subjects.any_erased:
+            return False
+        tag = tag_of(self._keys.sealer, part.part_key)
+        return self._subjects.is_before_erasure(tag, order, part.received_at)
 
     def _decide(self, part: Part, order: int, past: tuple[StateEntry, ...], policy: Policy) -> Work:
         given = part_input(part, order, self._keys.parts_key)
@@ -172,7 +183,9 @@ class Decider:
 
     def messages(self, batch: list[Work]) -> list[Message]:
         """Decision sets, records for other keys, and what waits, in the order of the records."""
-        held = self._subjects.keys_for([one.part.part_key for one in batch if one.result])
+        sealed = [one.part for one in batch if one.result]
+        newest = max((part.received_at for part in sealed), default=None)
+        held = self._subjects.keys_for([part.part_key for part in sealed], newest)
         messages: list[Message] = []
         for one in batch:
             key = one.part.part_key
@@ -187,6 +200,22 @@ class Decider:
         return messages
 
 
+class _Sender:
+    """Sends, and connects when there is first something to send."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        self._producer = self._producer or await make_producer(self._settings)
+        await send_all(self._producer, messages)
+
+    async def stop(self) -> None:
+        if self._producer is not None:
+            await self._producer.stop()
+
+
 def build(settings: Settings) -> faust.App:
     """The decide app, ready to run."""
     configure("decide", settings.log_level)
@@ -194,19 +223,18 @@ def build(settings: Settings) -> faust.App:
     policies = PolicyHolder(settings)
     keys = load_broker_keys(settings.keys_dir)
     state = DecideState(app, PARTITIONS)
-    decider = Decider(state, keys, SubjectKeys(settings.keys_dir / "subjects.db"))
+    subjects = SubjectKeys(settings.keys_dir / "subjects.db")
+    decider = Decider(state, keys, subjects)
     reader = PartReader(settings)
     topic = app.topic(PARTS_TOPIC, key_type=bytes, value_type=bytes, partitions=PARTITIONS)
     armed = settings.crash_at
-    producer: AIOKafkaProducer | None = None
+    sender = _Sender(settings)
 
     async def send(batch: list[Work]) -> None:
-        nonlocal producer
-        producer = producer or await make_producer(settings)
         point("decide.decided", armed)
         await app.producer.flush()
         point("decide.state_flushed", armed)
-        await send_all(producer, decider.messages(batch))
+        await sender.send(decider.messages(batch))
         point("decide.sent", armed)
         log.info("batch_sent", parts=len(batch))
 
@@ -217,11 +245,28 @@ def build(settings: Settings) -> faust.App:
         acknowledged=lambda: point("decide.acknowledged", armed),
     )
 
+    async def confirmed() -> None:
+        await app.producer.flush()
+
+    eraser = Eraser(
+        state,
+        keys,
+        subjects,
+        settings.policies_dir,
+        send=sender.send,
+        flush=confirmed,
+        armed=armed,
+    )
+
+    @app.on_partitions_revoked.connect
+    async def drop_keys(*_: Any, **__: Any) -> None:
+        # Another process may erase a subject while it has this one's partitions.
+        subjects.forget()
+
     @app.on_before_shutdown.connect
     async def close(*_: Any, **__: Any) -> None:
         await reader.stop()
-        if producer is not None:
-            await producer.stop()
+        await sender.stop()
 
     @app.timer(interval=LOOK_EVERY_S)  # type: ignore[untyped-decorator]
     async def look_for_policy() -> None:
@@ -233,6 +278,11 @@ def build(settings: Settings) -> faust.App:
         async for event in stream.noack().events():
             point("decide.received", armed)
             part, place = decode(event.message.value, Part), event.message
+            if part.step is PartStep.ERASE:
+                await batcher.flush()
+                await eraser.erase(part, place.offset, policies.current())
+                event.ack()
+                continue
             original = None
             if part.step is PartStep.ACT and (decided := state.rounds(part.part_id)) is not None:
                 original = await reader.read(place.partition, decided.order)

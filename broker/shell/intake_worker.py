@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import faust
@@ -19,7 +19,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 
 from broker.flow import receive
-from broker.intake import AliasEntry, SeenEntry, older_of
+from broker.intake import AliasEntry, KnownSubject, SeenEntry, known_subject, older_of, without
 from broker.model.codec import encode
 from broker.model.types import DecisionSet, Part
 from broker.model.values import Rejection, SourcePosition
@@ -27,6 +27,7 @@ from broker.reception import IntakeResult, IntakeView, RawRecord, Reception, rej
 from broker.reference import load_connected, load_reference
 from broker.shell.batches import Batcher
 from broker.shell.crash import point
+from broker.shell.decide_state import compact, remove, table_of
 from broker.shell.kafka import DECISIONS_TOPIC, PARTS_TOPIC, make_app, make_producer, send_all
 from broker.shell.keys import load_broker_keys
 from broker.shell.logs import configure
@@ -82,12 +83,12 @@ class IntakeState:
 
     def __init__(self, app: faust.App) -> None:
         """One partition: intake is one ordered worker."""
-        self._seen = app.Table("seen", partitions=1, key_type=bytes, value_type=bytes)
-        self._aliases = app.Table("aliases", partitions=1, key_type=bytes, value_type=bytes)
+        self._seen = table_of(app, "seen", 1)
+        self._aliases = table_of(app, "aliases", 1)
 
     def view(self) -> IntakeView:
         """Look-ups for the flow."""
-        return IntakeView(seen=self.seen, aliases=self.aliases)
+        return IntakeView(seen=self.seen, aliases=self.aliases, subject=self.subject)
 
     def seen(self, key: str) -> SeenEntry | None:
         """What is remembered of an accepted id."""
@@ -105,6 +106,35 @@ class IntakeState:
                 found[token] = msgspec.msgpack.decode(held, type=AliasEntry)
                 wanted.append(found[token].canonical)
         return found
+
+    def subject(self, token: str) -> KnownSubject | None:
+        """Everything known under a token; looks through both tables."""
+        rows = {
+            name.decode(): msgspec.msgpack.decode(row, type=AliasEntry)
+            for name, row in self._aliases.items()
+        }
+        return known_subject(token, rows, self._all_seen())
+
+    def forget(self, tokens: Sequence[str]) -> None:
+        """Removes these tokens from both tables, in this order, and from their files."""
+        changed = [
+            (key, less)
+            for key, entry in self._all_seen()
+            if (less := without(entry, tokens)) != entry
+        ]
+        for key, less in changed:
+            self._seen[key.encode()] = msgspec.msgpack.encode(less)
+        for token in tokens:
+            remove(self._aliases, token.encode())
+
+    def compact(self) -> None:
+        """Rewrites the tables' files, so that what was removed is no longer in them."""
+        for table in (self._seen, self._aliases):
+            compact(table)
+
+    def _all_seen(self) -> Iterator[tuple[str, SeenEntry]]:
+        for key, packed in self._seen.items():
+            yield key.decode(), msgspec.msgpack.decode(packed, type=SeenEntry)
 
     def keep(self, result: IntakeResult) -> None:
         """Writes what a record leaves behind; alias rows only ever move to an older token."""
@@ -164,7 +194,18 @@ def build(settings: Settings) -> faust.App:
             point("intake.received", armed)
             result = _received(raw_record(event.message), state, reception)
             state.keep(result)
-            await batcher.add(event, result)
+            if not result.erased:
+                await batcher.add(event, result)
+                continue
+            # All that came before is confirmed first, then decide is told; only then is it forgotten.
+            await batcher.flush()
+            await send([result])
+            point("intake.erasure_sent", armed)
+            state.forget(result.erased)
+            await app.producer.flush()
+            state.compact()
+            point("intake.forgotten", armed)
+            event.ack()
 
     return app
 

@@ -9,12 +9,10 @@ agency needs to seal to intake and to check the ledger's signatures.
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import re
 import secrets
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,22 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from broker.model.envelope import HPKE, IntakeEpoch, SigningIdentity
 from broker.model.sealer import Sealer
 from broker.model.sealing import DataKey
+from broker.shell.key_errors import KeysError
+from broker.shell.subject_keys import SubjectKeys, read_subject_keys
+
+__all__ = [
+    "CODE",
+    "DESK",
+    "AgencyKeys",
+    "BrokerKeys",
+    "KeysError",
+    "SubjectKeys",
+    "load_agency_keys",
+    "load_broker_keys",
+    "make_keys",
+    "read_subject_keys",
+    "unwrap",
+]
 
 SECRET_BYTES = 32
 FIRST_EPOCH = "epoch-1"
@@ -36,10 +50,6 @@ DESK = "DUTY-DESK"
 CODE = re.compile(r"[A-Za-z0-9-]{1,64}")
 """Organisation codes: letters, digits and hyphens, so that they can name folders and topics."""
 WRAP_INFO = b"safeguarding-broker/data-key/v1\n"
-
-
-class KeysError(RuntimeError):
-    """A key that is missing or cannot be read; says which and what to do."""
 
 
 class BrokerKeys(msgspec.Struct, frozen=True):
@@ -65,6 +75,8 @@ class AgencyKeys(msgspec.Struct, frozen=True):
     epoch: IntakeEpoch
     ledger: Ed25519PublicKey
     """Signs the checkpoints of every log; each log has a name of its own."""
+    publishers: dict[tuple[str, str], Ed25519PublicKey] = {}
+    """(organisation code, key id) -> key that signs its statements, of every one in the register."""
 
     def __repr__(self) -> str:
         """Only whose keys they are."""
@@ -101,10 +113,7 @@ def load_broker_keys(directory: Path) -> BrokerKeys:
     if desk is None:
         raise KeysError(f"{own / 'data-keys.json'} has no key of {DESK}: run `broker up` to add it")
     return BrokerKeys(
-        publisher_keys={
-            (code, entry["key_id"]): Ed25519PublicKey.from_public_bytes(_unb64(entry["signing"]))
-            for code, entry in register["organisations"].items()
-        },
+        publisher_keys=_signing_keys(register),
         epoch_keys={FIRST_EPOCH: _load_x25519(own / f"intake-{FIRST_EPOCH}.pem")},
         linkage_key=_read_secret(own / "linkage.key"),
         parts_key=_read_secret(own / "parts.key"),
@@ -140,6 +149,7 @@ def load_agency_keys(directory: Path, organisation: str) -> AgencyKeys:
             epoch["name"], X25519PublicKey.from_public_bytes(_unb64(epoch["public_key"]))
         ),
         ledger=Ed25519PublicKey.from_public_bytes(_unb64(public["ledger"])),
+        publishers=_signing_keys(public),
     )
 
 
@@ -148,57 +158,12 @@ def unwrap(organisation: str, key_id: str, wrapped: bytes, private: X25519Privat
     return HPKE.decrypt(wrapped, private, _wrap_info(organisation, key_id))
 
 
-class SubjectKeys:
-    """One key for each subject, place or group: destroying it erases what was sealed under it."""
-
-    def __init__(self, path: Path) -> None:
-        """Opens or makes the key file (SQLite, synchronous, mode 0600)."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._database = sqlite3.connect(path, isolation_level=None, timeout=30)
-        path.chmod(0o600)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=FULL")
-        self._database.execute(
-            "CREATE TABLE IF NOT EXISTS subject_key (part_key TEXT PRIMARY KEY, key BLOB NOT NULL)"
-        )
-        self._held: dict[str, bytes] = {}
-
-    def keys_for(self, part_keys: Sequence[str]) -> dict[str, bytes]:
-        """The key of each, made and durably kept where there was none: one transaction."""
-        absent = [one for one in dict.fromkeys(part_keys) if one not in self._held]
-        if absent:
-            rows = [(one, secrets.token_bytes(SECRET_BYTES)) for one in absent]
-            self._database.execute("BEGIN IMMEDIATE")
-            self._database.executemany("INSERT OR IGNORE INTO subject_key VALUES (?, ?)", rows)
-            marks = ",".join("?" * len(absent))
-            found = self._database.execute(
-                f"SELECT part_key, key FROM subject_key WHERE part_key IN ({marks})",  # noqa: S608 -- only question marks are put in
-                absent,
-            ).fetchall()
-            self._database.execute("COMMIT")
-            self._held.update(found)
-        return {one: self._held[one] for one in part_keys}
-
-    def close(self) -> None:
-        """Closes the key file."""
-        self._database.close()
-
-
-def read_subject_keys(path: Path) -> dict[str, bytes]:
-    """Part key -> key, of every key that is still held; makes none. Raises KeysError.
-
-    For replay: a part whose key is not among them was erased.
-    """
-    if not path.is_file():
-        raise KeysError(
-            f"{path} is missing: name the folder that holds subjects.db, such as var/keys"
-        )
-    try:
-        uri = f"{path.resolve().as_uri()}?mode=ro"
-        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=30)) as database:
-            return dict(database.execute("SELECT part_key, key FROM subject_key"))
-    except sqlite3.Error as error:
-        raise KeysError(f"{path} cannot be read as a file of subjects' keys ({error})") from error
+def _signing_keys(register: dict[str, Any]) -> dict[tuple[str, str], Ed25519PublicKey]:
+    """(organisation code, key id) -> its public signing key."""
+    return {
+        (code, entry["key_id"]): Ed25519PublicKey.from_public_bytes(_unb64(entry["signing"]))
+        for code, entry in register["organisations"].items()
+    }
 
 
 def _make_data_keys(own: Path, directory: Path, organisations: Sequence[str]) -> None:

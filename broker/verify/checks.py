@@ -81,19 +81,19 @@ def check_action(
             return _uncommitted(action.action_id)
     optional = (
         *(action.alert_id, action.event_id, action.part_id, action.event_publisher),
-        *(action.recipient, action.confirms, action.verdict, *action.fields),
+        *(action.recipient, action.confirms, action.verdict, action.subject, *action.fields),
     )
     named = (action.action_id, action.actor, *(one for one in optional if one is not None))
     if not _are_sound(*named) or len(action.fields) > MAX_SUBJECTS:
         return _unsound()
-    if not (action.alert_id or action.event_id):
+    if not (action.alert_id or action.event_id or action.subject):
         return Rejection(
             "action_without_object",
             "the action names neither an alert nor an event: say what it acts on",
             action.action_id,
         )
     if (
-        action.kind.value in {"review", "release", "withdraw", "look_back"}
+        action.kind.value in {"review", "release", "withdraw", "look_back", "erase"}
         and not (action.reason or "").strip()
     ):
         return Rejection(

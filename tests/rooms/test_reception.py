@@ -20,6 +20,7 @@ from broker.model.sealing import DataKey, unpad, unseal
 from broker.model.types import ConcernEvent, PartStep, ReceiptContent
 from broker.model.values import SourcePosition
 from broker.reception import IntakeResult, IntakeView, RawRecord, Reception
+from broker.record import joined_token
 from tests.builders import ADVOCATE, NOW, SANDWELL, concern, small_reference, subject
 
 KEYS = {code: Ed25519PrivateKey.generate() for code in (ADVOCATE, SANDWELL)}
@@ -180,7 +181,7 @@ def test_a_join_moves_the_younger_state_before_the_part_is_decided() -> None:
     move, part = joined.parts
     assert (move.step, move.part_key, move.other_key) == (PartStep.MOVE, younger, older)
     assert part.part_key == older
-    assert json.loads(joined.sets[1].leaves[0])["moved_from"] == younger
+    assert json.loads(joined.sets[1].leaves[0])["moved_from"] == joined_token(younger)
 
 
 @settings(max_examples=50)
