@@ -216,6 +216,28 @@ class _Sender:
             await self._producer.stop()
 
 
+def _eraser(
+    app: faust.App,
+    settings: Settings,
+    sender: _Sender,
+    state: DecideState,
+    keys: BrokerKeys,
+    subjects: SubjectKeys,
+) -> Eraser:
+    async def confirmed() -> None:
+        await app.producer.flush()
+
+    return Eraser(
+        state,
+        keys,
+        subjects,
+        settings.policies_dir,
+        send=sender.send,
+        flush=confirmed,
+        armed=settings.crash_at,
+    )
+
+
 def build(settings: Settings) -> faust.App:
     """The decide app, ready to run."""
     configure("decide", settings.log_level)
@@ -225,10 +247,11 @@ def build(settings: Settings) -> faust.App:
     state = DecideState(app, PARTITIONS)
     subjects = SubjectKeys(settings.keys_dir / "subjects.db")
     decider = Decider(state, keys, subjects)
+    sender = _Sender(settings)
+    eraser = _eraser(app, settings, sender, state, keys, subjects)
     reader = PartReader(settings)
     topic = app.topic(PARTS_TOPIC, key_type=bytes, value_type=bytes, partitions=PARTITIONS)
     armed = settings.crash_at
-    sender = _Sender(settings)
 
     async def send(batch: list[Work]) -> None:
         point("decide.decided", armed)
@@ -243,19 +266,6 @@ def build(settings: Settings) -> faust.App:
         size=settings.batch_size,
         wait_ms=settings.batch_wait_ms,
         acknowledged=lambda: point("decide.acknowledged", armed),
-    )
-
-    async def confirmed() -> None:
-        await app.producer.flush()
-
-    eraser = Eraser(
-        state,
-        keys,
-        subjects,
-        settings.policies_dir,
-        send=sender.send,
-        flush=confirmed,
-        armed=armed,
     )
 
     @app.on_partitions_revoked.connect

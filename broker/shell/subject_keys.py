@@ -153,7 +153,10 @@ class SubjectKeys:
             "WHERE act_set_id = ? AND tag = ?",
             (act_set_id, tag),
         ).fetchone()
-        return None if row is None else Erasure(*row[:3], _moment(row[3]), row[4])
+        if row is None:
+            return None
+        act, of, place, erased_at, certificate = row
+        return Erasure(act, of, place, _moment(erased_at), certificate)
 
     @property
     def any_erased(self) -> bool:
@@ -182,7 +185,7 @@ class SubjectKeys:
     def holds(self) -> tuple[Hold, ...]:
         """All legal holds."""
         rows = self._database.execute("SELECT part_key, reason, actor, since FROM hold")
-        return tuple(Hold(*row[:3], _moment(row[3])) for row in rows)
+        return tuple(Hold(key, why, who, _moment(since)) for key, why, who, since in rows)
 
     def hold(self, one: Hold) -> None:
         """Puts a subject under hold, or changes why."""
