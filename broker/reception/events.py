@@ -167,6 +167,7 @@ def _accepted(
         record.envelope_hash,
         receipt_content(event.event_id, seen, 0 if without_parts else len(part_ids)),
         reception.sealer,
+        given.committed.root if given.committed else b"",
     )
     joins = tuple(
         link_record(record.source, event.event_id, move.part_key, move.other_key or "")
