@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from broker.commands import desk, groups, policy_group
+from broker.commands import desk, groups, policy_group, retention_group
 from broker.commands.errors import CommandError, sentence_of
 from broker.commands.words import (
     FAILED,
@@ -66,6 +66,7 @@ app.add_typer(groups.audit_app, name="audit")
 app.add_typer(groups.bench_app, name="bench")
 app.add_typer(desk.review_app, name="review")
 app.add_typer(desk.break_glass_app, name="break-glass")
+app.add_typer(retention_group.retention_app, name="retention")
 
 
 class _WithSettings(TyperCommand):

@@ -12,7 +12,7 @@ EXPECTED = {
     "broker.ledger": ("LedgerError",),
     "broker.policies": ("PolicyFileError",),
     "broker.reference": ("ReferenceDataError",),
-    "broker.shell.keys": ("KeysError",),
+    "broker.shell.key_errors": ("KeysError",),
     "aiokafka.errors": ("KafkaError",),
     "builtins": ("OSError",),
 }
