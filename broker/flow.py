@@ -18,6 +18,7 @@ from broker.decide import (
     looked_at_of_part,
     part_facts,
     within_limits,
+    within_words,
 )
 from broker.intake import part_binding
 from broker.link import link
@@ -98,6 +99,8 @@ def decide_part(
         decision = within_limits(part, facts, decision)
         seen = looked_at(of_part, facts, candidate, policy.bundle, policy.reference)
         made = shown(linked, decision, weight, pairwise)
+        if (waits := within_words(part, facts, decision, made.released)) is not decision:
+            made = Decided(waits, ())
         decided.append(msgspec.structs.replace(made, looked_at=seen))
     return DecidedPart(linked, weight, tuple(decided))
 

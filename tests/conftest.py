@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import docker
+import hypothesis
 import pytest
 from docker.errors import DockerException
 from testcontainers.community.kafka import KafkaContainer
 
 from broker.shell.embedded import EmbeddedKafka
 from broker.shell.embedded.configuration import BEHAVIOUR
+
+# No law depends on how fast this machine is today.
+hypothesis.settings.register_profile("laws", deadline=None)
+hypothesis.settings.load_profile("laws")
 
 KAFKA_IMAGE = "apache/kafka:4.3.0"
 

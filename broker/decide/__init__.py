@@ -10,6 +10,7 @@ from broker.decide.cedar import Court, policies_of
 from broker.decide.corrections import corrected_type, corrects
 from broker.decide.decision import decide
 from broker.decide.facts import PartFacts, Recipient, part_facts, present_fields
+from broker.decide.free_text import within_words
 from broker.decide.grounds import LawfulBasis, LegalGround
 from broker.decide.law import Agreement, Condition, Gateway, Party, Permit, Profile
 from broker.decide.limits import within_limits
@@ -42,4 +43,5 @@ __all__ = [
     "present_fields",
     "rule",
     "within_limits",
+    "within_words",
 ]

@@ -16,16 +16,17 @@ NEEDS_PERSON = "correction_needs_person"
 def within_limits(part: PartInput, facts: PartFacts, decision: Decision) -> Decision:
     """The decision as far as a retraction or a correction lets it stand."""
     if RETRACTED in part.flags:
-        return _instead(facts, decision, Outcome.DENY, RETRACTED)
+        return instead(facts, decision, Outcome.DENY, RETRACTED)
     if not part.only_told or decision.outcome is not Outcome.PERMIT:
         return decision
     told = {recipient.partition(":")[0] for recipient in part.told}
     if decision.candidate.organisation in told:
         return decision
-    return _instead(facts, decision, Outcome.REVIEW, NEEDS_PERSON)
+    return instead(facts, decision, Outcome.REVIEW, NEEDS_PERSON)
 
 
-def _instead(facts: PartFacts, decision: Decision, outcome: Outcome, reason: str) -> Decision:
+def instead(facts: PartFacts, decision: Decision, outcome: Outcome, reason: str) -> Decision:
+    """The same candidate with nothing shown, for `reason`: refused, or waiting for a person."""
     withheld = tuple((field, reason) for field in (*facts.present, *facts.equality))
     mode = "CONTENT" if outcome is Outcome.REVIEW else None
     return Decision(decision.candidate, outcome, mode, (), withheld, (reason,), ())

@@ -1,0 +1,180 @@
+"""Words that are about to leave and name someone who must not be named.
+
+A publisher writes an audience's text by hand, and a name slips in: the source who asked not to be
+named, another child of the same event, an address that this recipient may not have. Whatever is
+released in words is read once more beside what the same event keeps back; what names someone waits
+for a person instead of leaving (golden rule 5). A word that is in the text for another reason can
+stop it too: a person looks sooner than a family is hurt.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from broker.decide.facts import PartFacts
+from broker.decide.limits import instead
+from broker.model.types import Subject
+from broker.model.values import Decision, Outcome, PartInput
+
+NAMES_SOURCE, NAMES_PERSON = "text_names_source", "text_names_withheld_person"
+Released = Sequence[tuple[str, Any, str]]
+"""(field, value, transform) as redaction built them."""
+
+NOT_WORDS = frozenset(
+    {
+        "given_name", "family_name", "date_of_birth", "identifiers", "address", "when", "place",
+        "group", "event_type", "harms", "severity", "corroboration", "existence", "provenance",
+        "grading", "source_reference", "publisher",
+    }
+)  # fmt: skip
+"""Fields of codes, dates and names of their own, which are decided as such. All others are read."""
+OWN_NAMES = ("given_name", "family_name")
+SHORTEST_NAME = 3
+"""A part of a name with fewer letters is looked for only within the whole name."""
+SHORTEST_NUMBER = 9
+"""Digits, without the leading zero or +44, from which on they are taken for a telephone number."""
+SHORTEST_LINE = 6
+"""Characters of an address or another contact from which on it is looked for."""
+POSTCODE = re.compile(r"\b([a-z]{1,2}[0-9][0-9a-z]?) ?([0-9][a-z]{2})\b")
+NOT_ADDRESS = re.compile(r"[^0-9a-z@.+_-]+")
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What must not be in the words: whole phrases in any case, and names with their capital."""
+
+    phrases: frozenset[str]
+    names: frozenset[str]
+    numbers: frozenset[str]
+    postcodes: frozenset[str]
+
+    def within(self, words: str) -> bool:
+        """True if any of it is in `words`."""
+        plain = f" {_plain(words)} "
+        if any(f" {one} " in plain for one in self.phrases):
+            return True
+        if self.names and not self.names.isdisjoint(_capitalised(words)):
+            return True
+        if self.postcodes and not self.postcodes.isdisjoint(_postcodes(words)):
+            return True
+        return bool(self.numbers) and any(_has_number(words, one) for one in self.numbers)
+
+
+def within_words(
+    part: PartInput, facts: PartFacts, decision: Decision, released: Released
+) -> Decision:
+    """The decision, or REVIEW where the words that it would release name someone it keeps back."""
+    words = " \n ".join(_strings(value for field, value, _ in released if field not in NOT_WORDS))
+    if not words:
+        return decision
+    shown = {field: value for field, value, _ in released}
+    if _source(part, shown).within(words):
+        return instead(facts, decision, Outcome.REVIEW, NAMES_SOURCE)
+    if any(kept.within(words) for kept in _people(part, shown)):
+        return instead(facts, decision, Outcome.REVIEW, NAMES_PERSON)
+    return decision
+
+
+def _source(part: PartInput, shown: dict[str, Any]) -> _Kept:
+    """The source's name and contact, but for what this recipient is shown of the child anyway."""
+    source = part.event.source
+    if source is None:
+        return _kept((), (), shown)
+    return _kept((source.name,), (source.contact,), shown)
+
+
+def _people(part: PartInput, shown: dict[str, Any]) -> Iterator[_Kept]:
+    """The event's other children, and of this child what is withheld here."""
+    for one in part.event.subjects:
+        if part.subject is not None and one.subject_ref == part.subject.subject_ref:
+            yield _own(one, shown)
+        else:
+            yield _kept((_full_name(one),), (one.address,), shown)
+
+
+def _own(subject: Subject, shown: dict[str, Any]) -> _Kept:
+    names = [getattr(subject, name) for name in OWN_NAMES if name not in shown]
+    return _kept(names, () if "address" in shown else (subject.address,), shown)
+
+
+def _kept(
+    names: Iterable[str | None], contacts: Iterable[str | None], shown: dict[str, Any]
+) -> _Kept:
+    """What to look for. A surname that the child shares, or an address that is shown, gives nothing away."""
+    seen = " ".join(_strings(shown.get(name) for name in (*OWN_NAMES, "address")))
+    known, known_lines = set(_plain(seen).split()), _plain(seen)
+    stated = [_plain(one) for one in names if one]
+    written = [one for one in contacts if one]
+    lines = [line for one in written for line in _lines(one)]
+    tokens = {token for one in stated for token in one.split()}
+    return _Kept(
+        phrases=frozenset(
+            [one for one in stated if one and not set(one.split()) <= known]
+            + [one for one in lines if len(one) >= SHORTEST_LINE and one not in known_lines]
+        ),
+        names=frozenset(token for token in tokens - known if len(token) >= SHORTEST_NAME),
+        numbers=frozenset(number for one in written for number in _numbers(one)),
+        postcodes=frozenset(code for one in written for code in _postcodes(one))
+        - frozenset(_postcodes(seen)),
+    )
+
+
+def _lines(contact: str) -> Iterator[str]:
+    """The lines of an address that say whose it is, and mail: not the bare name of a town."""
+    first, *others = re.split(r"[,;\n]", contact)
+    yield _plain(contact)
+    yield _plain(first)
+    yield from (_plain(one) for one in others if re.search(r"[0-9@]", one))
+
+
+def _full_name(subject: Subject) -> str:
+    return " ".join(name for name in (subject.given_name, subject.family_name) if name)
+
+
+def _strings(values: Iterable[Any]) -> Iterator[str]:
+    """Every string in a value, however deep."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            yield from _strings(value.values())
+        elif isinstance(value, (list, tuple)):
+            yield from _strings(value)
+
+
+def _plain(text: str) -> str:
+    """Small letters without accents, apostrophes and punctuation, single spaces between words."""
+    folded = _unaccented(text).casefold().replace("'", "").replace("\u2019", "")
+    return " ".join(NOT_ADDRESS.sub(" ", folded).replace("-", " ").split()).strip(".")
+
+
+def _unaccented(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(letter for letter in parts if not unicodedata.combining(letter))
+
+
+def _capitalised(text: str) -> set[str]:
+    """Words that begin with a capital, as `_plain` writes them: how a name stands in a sentence."""
+    cleaned = _unaccented(text).replace("'", "").replace("\u2019", "")
+    return {one.casefold() for one in re.findall(r"[^\W\d_]+", cleaned) if one[0].isupper()}
+
+
+def _postcodes(text: str) -> set[str]:
+    return {first + last for first, last in POSTCODE.findall(_unaccented(text).casefold())}
+
+
+def _numbers(text: str) -> Iterator[str]:
+    """Telephone numbers as digits from the area code on."""
+    for found in re.findall(r"\+?[0-9][0-9 ().-]{7,}[0-9]", text):
+        digits = re.sub(r"[^0-9]", "", found)
+        number = re.sub(r"^(0044|44|0)0?", "", digits)
+        if len(number) >= SHORTEST_NUMBER:
+            yield number
+
+
+def _has_number(text: str, number: str) -> bool:
+    return number in re.sub(r"[^0-9a-z]+", "", text.casefold())
