@@ -2,7 +2,8 @@
 
 In this order: it decodes; it is for us; its leaf is about it and commits to the sealed bytes; the
 broker's ledger signed our own log; the leaf is in that log; only then is anything unsealed, and
-what is inside must agree with what is outside. Whatever fails is refused, and no content is shown.
+what is inside must agree with what is outside, and each released field with what its publisher signed.
+Whatever fails is refused, and no content is shown.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 
 from broker.client.ownlog import LogPosition
+from broker.client.proving import StatementError, proved_fields
 from broker.ledger import NoteError, inclusion_holds, open_checkpoint, verifier_key
 from broker.model.codec import CodecError, decode
 from broker.model.sealer import sealed_for
@@ -37,8 +39,9 @@ ContentT = TypeVar("ContentT", bound=msgspec.Struct)
 class RefusedAlertError(RuntimeError):
     """A message that must not be shown: `check` is the check that failed, the text says what to do.
 
-    Checks: `decodes`, `recipient`, `leaf`, `checkpoint`, `inclusion`, `seal`, `content`, and for a
-    Subscriber `rolled_back`. Nothing of the content is in it.
+    Checks: `decodes`, `recipient`, `leaf`, `checkpoint`, `inclusion`, `seal`, `content`, `statement` (a
+    field is not what its publisher signed), and for a Subscriber `rolled_back`. Nothing of the
+    content is in it.
     """
 
     def __init__(self, check: str, what: str) -> None:
@@ -56,6 +59,9 @@ class OpenedAlert(msgspec.Struct, frozen=True):
     released: dict[str, Any]
     """Field -> value, as far as it was released."""
     position: LogPosition
+    proved: dict[str, str]
+    """Field -> how it was proved: `signed`, `committed`, `derived_by_broker` or `unproved`
+    (broker.client.proving)."""
 
 
 class OpenedReceipt(msgspec.Struct, frozen=True):
@@ -106,7 +112,12 @@ def open_alert(value: bytes, keys: AgencyKeys) -> OpenedAlert:
     stated = (content.alert_id, content.recipient)
     if stated != (message.message_id, leaf.recipient):
         raise RefusedAlertError("content", "inside, it is another alert or for another recipient")
-    return OpenedAlert(message.message_id, message.set_id, content, _values(content), position)
+    values = _values(content)
+    try:
+        proved = proved_fields(content, keys.publishers)
+    except StatementError as error:
+        raise RefusedAlertError("statement", str(error)) from None
+    return OpenedAlert(message.message_id, message.set_id, content, values, position, proved)
 
 
 def open_receipt(value: bytes, keys: AgencyKeys) -> OpenedReceipt:
