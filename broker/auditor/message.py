@@ -22,8 +22,8 @@ from broker.model.types import Alert, LogProof, Receipt
 ALERTS, RECEIPTS, WITHDRAWN, MANUAL = "alerts.v1", "receipts.v1", "withdrawn.v1", "manual.v1"
 KIND_OF = {ALERTS: "alert", RECEIPTS: "receipt", WITHDRAWN: "withdrawal"}
 
-KeyOf = Callable[[str], VerifierKey]
-"""Folder of an organisation -> the key of its own log."""
+KeyOf = Callable[[str, str], VerifierKey]
+"""(origin that a proof names, folder of the organisation) -> the key of that log; ValueError for none."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -41,11 +41,9 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 def kind_of(topic: str) -> tuple[str, str]:
-    """(kind, organisation's code) of a delivery topic; the code is empty for the duty desk's."""
-    if topic == MANUAL:
-        return MANUAL, ""
-    kind, _, organisation = topic.rpartition(".")
-    return kind, organisation
+    """(kind, organisation's code) of a topic; the code is empty where the topic is nobody's own."""
+    word, version, *organisation = f"{topic}.".split(".", 2)
+    return f"{word}.{version}", "".join(organisation).rstrip(".")
 
 
 def check_message(topic: str, key: object, value: object, key_of: KeyOf) -> Sent:
@@ -66,7 +64,7 @@ def check_message(topic: str, key: object, value: object, key_of: KeyOf) -> Sent
     if sha256(message.sealed).hexdigest() != leaf.content_hash:
         raise ValueError("has other sealed content than its leaf commits to")
     folder = folder_of(message.recipient)
-    _check_proof(message.leaf, message.proof, key_of(folder))
+    _check_proof(message.leaf, message.proof, key_of(message.proof.origin, folder))
     return Sent(
         folder=folder,
         origin=message.proof.origin,

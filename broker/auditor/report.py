@@ -31,6 +31,27 @@ class CosignedCount(msgspec.Struct, frozen=True):
         )
 
 
+class KafkaCount(msgspec.Struct, frozen=True):
+    """What was compared."""
+
+    deliveries: int
+    """Messages on the organisations' topics and the duty desk's: each recorded, each once."""
+    forgotten: int
+    """Recorded deliveries that are on no topic and older than their topic keeps."""
+    taken_in: int
+    """Statements and acts on the publishers' topics: each with its leaf."""
+    parts: int
+    sets: int
+
+    def line(self) -> str:
+        """It in one sentence."""
+        return (
+            f"Kafka agrees: {self.deliveries} deliveries recorded and sent once, {self.taken_in} "
+            f"records taken in, {self.parts} parts and {self.sets} decision sets accounted for; "
+            f"{self.forgotten} deliveries are older than Kafka keeps"
+        )
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one verification. Counts are of what was read before the first fault, if any."""
 
@@ -50,6 +71,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Base64: of one shard its root; of several the SHA-256 over the sorted lines `origin size root`."""
     cosigned: tuple[CosignedCount, ...] = ()
     """For each witness that was asked after, what it cosigned of each shard."""
+    kafka: KafkaCount | None = None
+    """What was compared with Kafka; None where that was not asked for, or failed."""
     notes: tuple[str, ...] = ()
     """What was not checked, and what is worth a look; no faults."""
 

@@ -108,6 +108,25 @@ def open_sidecars(shard: Path, name: str) -> Iterator[Callable[[str], bytes | No
         ) from error
 
 
+def read_outbox(shard: Path) -> list[tuple[int, bytes]]:
+    """(sequence, message id) of what is yet to be sent or was lately; none where the store is not here.
+
+    Raises BadLedgerError where the store cannot be read.
+    """
+    path = shard / FILE
+    if not path.is_file():
+        return []
+    try:
+        with _read_only(path) as database:
+            if not _tables(database):
+                return []
+            return list(database.execute("SELECT sequence, key FROM outbox ORDER BY sequence"))
+    except (sqlite3.Error, OSError) as error:
+        raise BadLedgerError(
+            f"{shard.name}/{FILE} cannot be read as a ledger's store: {error}"
+        ) from error
+
+
 def _check(database: sqlite3.Connection, shown: str, wanted: Wanted, size: int) -> str | None:
     left = dict(wanted)
     if not _tables(database):

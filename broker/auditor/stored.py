@@ -200,7 +200,7 @@ class _Tables:
             "SELECT sequence, topic, key, value FROM outbox ORDER BY sequence"
         ):
             try:
-                found = check_message(topic, key, value, self._own_key)
+                found = check_message(topic, key, value, lambda _, folder: self._own_key(folder))
             except ValueError as error:
                 raise self._wrong(f"message {sequence} in its outbox {error}") from error
             held = self._hashes.get(found.folder, ())

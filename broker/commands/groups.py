@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from broker.commands.audit_index import bench as bench_audit
 from broker.commands.audit_queries import add_queries
 from broker.commands.words import (
     FAILED,
@@ -73,7 +74,8 @@ def schema_show(
     epilog=examples(
         "broker audit verify",
         "broker audit verify copy-of-ledger --key broker.vkey",
-        "broker audit verify --json",
+        "broker audit verify --witness witness.vkey --json",
+        "broker audit verify --kafka",
     ),
 )
 def audit_verify(
@@ -88,6 +90,19 @@ def audit_verify(
             "default: the one that lies beside each log.",
         ),
     ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VKEY",
+            help="A witness that must have cosigned: its key, or a file that holds it. Repeatable.",
+        ),
+    ] = None,
+    kafka: Annotated[
+        bool,
+        typer.Option(
+            "--kafka", help="Also hold every topic, as far as Kafka keeps it, to the ledger."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Verify every leaf, tile, checkpoint and count of a ledger, from its files alone.
@@ -96,13 +111,17 @@ def audit_verify(
     """
     from broker.commands import operators
 
-    report = operators.audit(directory or settings_in_force().ledger_dir, key)
+    settings = settings_in_force()
+    folder = directory or settings.ledger_dir
+    report = operators.audit(folder, key, witness or ())
+    if kafka and report.ok:
+        from broker.commands.audit_kafka import with_kafka
+
+        report = with_kafka(report, settings, folder)
     if as_json:
         write(msgspec.to_builtins(report))
     else:
-        for note in report.notes:
-            say(note)
-        say(report.summary_line())
+        operators.show_report(report)
     raise typer.Exit(0 if report.ok else FAILED)
 
 
@@ -174,6 +193,9 @@ def audit_place_counts(
 
 
 add_queries(audit_app)
+bench_app.command(
+    "audit", epilog=examples("broker bench audit", "broker bench audit --records 100000 --json")
+)(bench_audit)
 
 
 @bench_app.command(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from broker.auditor import Report, keys_from_file, verdict, verify_ledger
+from broker.auditor import Report, keys_from_file, verdict, verify_ledger, witness_from
 from broker.commands.errors import CommandError
+from broker.commands.words import say
 from broker.shell.bench import FlowFigures, bench_flow
 from broker.shell.bench_decide import DecideFigures, bench_decide
 from broker.shell.policy import load_policy
@@ -36,16 +38,32 @@ def up(settings: Settings, *, once: bool, as_json: bool) -> tuple[int, dict[str,
     return code, {"exit_code": code, "ledger": lines[-1] if lines else None}
 
 
-def audit(ledger_dir: Path, key_file: Path | None) -> Report:
+def audit(ledger_dir: Path, key_file: Path | None, witnesses: Sequence[str] = ()) -> Report:
     """Verifies a ledger from its files, by the public key of `key_file` or by those beside the logs.
 
-    Raises CommandError where there is nothing to verify.
+    Each of `witnesses`, keys or files of keys, must have cosigned it. Raises CommandError where there
+    is nothing to verify, BadLedgerError for a key that is none.
     """
     if not ledger_dir.is_dir():
         raise CommandError(
             f"{ledger_dir} is no folder: name the folder of a ledger, such as var/ledger or a copy"
         )
-    return verify_ledger(ledger_dir, keys_from_file(key_file) if key_file else None)
+    return verify_ledger(
+        ledger_dir,
+        keys_from_file(key_file) if key_file else None,
+        witnesses=[witness_from(one) for one in witnesses],
+    )
+
+
+def show_report(report: Report) -> None:
+    """Notes, what was cosigned, what Kafka has, and the one line that says whether it holds."""
+    for note in report.notes:
+        say(note)
+    for one in report.cosigned:
+        say(one.line())
+    if report.kafka is not None:
+        say(report.kafka.line())
+    say(report.summary_line())
 
 
 def bench(settings: Settings, events: int) -> FlowFigures:
