@@ -147,3 +147,29 @@ def _coding(system: str, code: str, display: str) -> Resource:
 
 def _instant(one: Knew) -> str:
     return re.sub(r"\+00:00$", "Z", one.decided_at.isoformat(timespec="milliseconds"))
+
+
+def export_parameters(export: Mapping[str, Any]) -> Resource:
+    """Of which logs, to which checkpoint, and of which question an export is: a Parameters resource."""
+    logs = [
+        {
+            "name": "log",
+            "part": [
+                {"name": "origin", "valueString": one["origin"]},
+                {"name": "size", "valueDecimal": one["size"]},
+                {"name": "root", "valueBase64Binary": one["root"]},
+            ],
+        }
+        for one in export["logs"]
+    ]
+    question = [
+        {"name": name, "valueString": str(value)} for name, value in export["question"].items()
+    ]
+    return {
+        "resourceType": "Parameters",
+        "parameter": [
+            *logs,
+            *([{"name": "question", "part": question}] if question else []),
+            {"name": "verified", "valueBoolean": export["verified"]},
+        ],
+    }

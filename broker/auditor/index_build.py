@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 
 from broker.auditor.index_file import INDEXES, Indexed, forget_all, indexed_logs
+from broker.auditor.keys import key_beside
 from broker.auditor.leaf_places import Entry, entries_from
-from broker.auditor.log import log_checkpoint, log_key
 from broker.auditor.recorded import RecordedClosing, RecordedDecision, shards_of
 from broker.auditor.report import BadLedgerError
-from broker.auditor.snapshot import CHECKPOINT, MAX_TEXT_BYTES, VERIFIER_KEY, LogFiles, read_bounded
-from broker.ledger import EMPTY_ROOT, Checkpoint, Edge, extend, root_of
+from broker.auditor.snapshot import CHECKPOINT, MAX_TEXT_BYTES, VERIFIER_KEY, read_bounded
+from broker.ledger import EMPTY_ROOT, Checkpoint, Edge, NoteError, extend, open_checkpoint, root_of
 
 CHUNK = 20_000
 """Leaves in one transaction."""
@@ -96,15 +96,24 @@ def reached(checkpoint: Checkpoint) -> Reached:
 
 def signed_checkpoint(shard: Path, keys: Mapping[str, str] | None) -> Checkpoint:
     """The checkpoint of a shard's auditors' log, once its signature holds. Raises BadLedgerError."""
-    texts: list[bytes | None] = []
-    for name in (CHECKPOINT, VERIFIER_KEY):
-        try:
-            texts.append(read_bounded(shard / name, MAX_TEXT_BYTES))
-        except OSError:
-            texts.append(None)
-    log = LogFiles(shard, shard.name, texts[0], texts[1], frozenset(), {})
-    key = log_key(log, keys)
-    return log_checkpoint(log, key, key.origin)
+    text = _text(shard, VERIFIER_KEY)
+    key = key_beside(text, f"{shard.name}/{VERIFIER_KEY}")
+    if keys is not None and keys.get(key.origin) != text[:-1]:
+        raise BadLedgerError(
+            f"{shard.name}/{VERIFIER_KEY}: is not the key that was given for the log {key.origin}: "
+            "another has signed, or the file was replaced"
+        )
+    try:
+        return open_checkpoint(_text(shard, CHECKPOINT), key)
+    except NoteError as error:
+        raise BadLedgerError(f"{shard.name}/{CHECKPOINT}: {error}") from error
+
+
+def _text(shard: Path, name: str) -> str:
+    try:
+        return read_bounded(shard / name, MAX_TEXT_BYTES).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadLedgerError(f"{shard.name}/{name} cannot be read: {error}") from error
 
 
 def _continues(known: Mapping[str, Indexed], stated: Mapping[str, Checkpoint]) -> bool:

@@ -16,14 +16,9 @@ from typing import Any
 
 import msgspec
 
-from broker.auditor.leaf_places import Place, read_leaf_at
-from broker.auditor.recorded import (
-    Recorded,
-    RecordedClosing,
-    RecordedDecision,
-    RecordedIntake,
-    RecordedPart,
-)
+from broker.auditor.index_leaves import acts_on, marks_for, some_of
+from broker.auditor.leaf_places import LeafReader, Place
+from broker.auditor.recorded import Recorded, RecordedClosing, RecordedDecision, RecordedPart
 from broker.auditor.who_knew import Knew, Question, who_knew
 
 PAGE = 500
@@ -31,8 +26,6 @@ PAGE = 500
 ORDER = "{clock}, p.publisher, p.event_id, p.part_id, p.round, p.shard, d.at"
 """As `who_knew.in_order`."""
 IN_PART = "d.id >= p.decisions AND d.id < p.decisions + p.count"
-MANY = 400
-"""Values in one statement."""
 Where = list[tuple[str, Sequence[Any]]]
 
 
@@ -61,7 +54,8 @@ def ask(
     rows = _selected(database, asked, limit + 1, after, None if tags is None else tuple(tags))
     more = len(rows) > limit
     rows = rows[:limit]
-    found = _told(database, ledger_dir, rows)
+    with LeafReader(ledger_dir) as leaves:
+        found = _told(database, leaves, rows)
     last = f"{found[-1].log}/{rows[-1][2]}" if found and more else None
     return Page(found, last)
 
@@ -156,9 +150,9 @@ def _of_part(asked: Question, tags: tuple[str, ...] | None) -> Where:
         where.append(("p.part_id = ?", (asked.part_id,)))
     among: Where = []
     if tags is not None:
-        among.append((f"p.tag IN ({_marks(tags)})", tags))
+        among.append((f"p.tag IN ({marks_for(tags)})", tags))
     if asked.set_ids is not None:
-        among.append((f"p.set_id IN ({_marks(asked.set_ids)})", sorted(asked.set_ids)))
+        among.append((f"p.set_id IN ({marks_for(asked.set_ids)})", sorted(asked.set_ids)))
     if among:
         text = " OR ".join(one for one, _ in among)
         where.append((f"({text})", [value for _, some in among for value in some]))
@@ -207,7 +201,7 @@ def _recipient_columns(database: sqlite3.Connection, name: int) -> list[str]:
 
 
 def _told(
-    database: sqlite3.Connection, ledger_dir: Path, rows: Sequence[tuple[int, int, int]]
+    database: sqlite3.Connection, leaves: LeafReader, rows: Sequence[tuple[int, int, int]]
 ) -> tuple[Knew, ...]:
     """The decisions of these rows, with what later rounds and answers made of them."""
     if not rows:
@@ -217,39 +211,19 @@ def _told(
     parts: list[RecordedPart] = []
     chosen: set[tuple[str, int]] = set()
     for part in _rounds_of(database, sorted({row[1] for row in rows})):
-        closing = msgspec.json.decode(
-            read_leaf_at(ledger_dir, Place(part[1], *part[3:6])), type=RecordedClosing
-        )
+        closing = msgspec.json.decode(leaves.read(Place(part[1], *part[3:6])), type=RecordedClosing)
         decisions = []
         for own in _decisions_of(database, part, recipients[part[6]]):
-            data = read_leaf_at(ledger_dir, Place(part[1], *own[1:4]))
+            data = leaves.read(Place(part[1], *own[1:4]))
             one = msgspec.json.decode(data, type=RecordedDecision)
             decisions.append(one)
             if own[0] in wanted:
                 chosen.add((part[1], part[2] + one.n))
         parts.append(RecordedPart(part[1], part[2], closing, tuple(decisions)))
     messages = [one.message_id for part in parts for one in part.decisions if one.message_id]
-    answers = tuple(acts_on(database, ledger_dir, messages))
+    answers = tuple(acts_on(database, leaves, messages))
     told = who_knew(Recorded(tuple(parts), answers), Question())
     return tuple(one for one in told if (one.log, one.entry) in chosen)
-
-
-def acts_on(
-    database: sqlite3.Connection, ledger_dir: Path, messages: Sequence[str]
-) -> Iterator[RecordedIntake]:
-    """Every act that names one of these alerts, in the order of the logs."""
-    places: list[Place] = []
-    for some in _some(messages):
-        places += [
-            Place(*row)
-            for row in database.execute(
-                "SELECT shard, at, offset, hash FROM other "
-                f"WHERE kind = 'action' AND about IN ({_marks(some)})",
-                some,
-            )
-        ]
-    for place in sorted(places, key=lambda one: (int(one.shard[1:]), one.at)):
-        yield msgspec.json.decode(read_leaf_at(ledger_dir, place), type=RecordedIntake)
 
 
 def _recipients_of(
@@ -257,10 +231,10 @@ def _recipients_of(
 ) -> dict[str, set[int]]:
     """Part id -> the recipients whose decisions are asked for: theirs in other rounds matter too."""
     found: defaultdict[str, set[int]] = defaultdict(set)
-    for some in _some([row[0] for row in rows]):
+    for some in some_of([row[0] for row in rows]):
         for part_id, recipient in database.execute(
             "SELECT p.part_id, d.recipient FROM decision d JOIN part p ON p.id = d.part "
-            f"WHERE d.id IN ({_marks(some)})",
+            f"WHERE d.id IN ({marks_for(some)})",
             some,
         ):
             found[part_id].add(recipient)
@@ -270,12 +244,12 @@ def _recipients_of(
 def _rounds_of(database: sqlite3.Connection, parts: Sequence[int]) -> list[tuple[Any, ...]]:
     """All rounds of these parts, each once."""
     found: dict[int, tuple[Any, ...]] = {}
-    for some in _some(parts):
+    for some in some_of(parts):
         for row in database.execute(
             "SELECT r.id, r.shard, r.first, r.at, r.offset, r.hash, r.part_id, r.decisions, r.count "
             "FROM part p CROSS JOIN part r ON r.part_id = p.part_id AND r.event_id = p.event_id "
             "AND r.publisher = p.publisher AND r.version = p.version "
-            f"WHERE p.id IN ({_marks(some)})",
+            f"WHERE p.id IN ({marks_for(some)})",
             some,
         ):
             found[row[0]] = row
@@ -291,15 +265,6 @@ def _decisions_of(
         (first, first + count),
     )
     return [row for row in rows if row[4] in recipients]
-
-
-def _some(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), MANY):
-        yield values[start : start + MANY]
-
-
-def _marks(values: Iterable[Any]) -> str:
-    return ",".join("?" for _ in values)
 
 
 def _milliseconds_from(moment: datetime.datetime) -> int:

@@ -6,8 +6,10 @@ An entry's place in its bundle never changes while the bundle fills, so one leaf
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, Self
 
 import msgspec
 
@@ -16,6 +18,8 @@ from broker.ledger import TILE_WIDTH, Tile, TileError, decode_bundle, leaf_hash
 
 LENGTH_BYTES = 2
 KEPT_HASH_BYTES = 16
+MOST_FILES = 200
+"""Open at once."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -54,25 +58,55 @@ def entries_from(folder: Path, start: int, size: int) -> Iterator[Entry]:
             offset += LENGTH_BYTES + len(data)
 
 
-def read_leaf_at(ledger_dir: Path, place: Place) -> bytes:
-    """The leaf at that place. Raises BadLedgerError where it is no longer the one that was indexed."""
-    folder = ledger_dir / place.shard
-    number = place.at // TILE_WIDTH
-    for path in _paths(folder, Tile(0, number, place.at % TILE_WIDTH + 1)):
-        try:
-            with path.open("rb") as file:
-                file.seek(place.offset)
-                length = int.from_bytes(file.read(LENGTH_BYTES), "big")
-                data = file.read(length)
-        except FileNotFoundError:
-            continue
-        if leaf_hash(data)[:KEPT_HASH_BYTES] == place.hash:
-            return data
-        break
-    raise BadLedgerError(
-        f"log {place.shard}, leaf {place.at}: is not here, or not as it was when it was indexed: "
-        "its file was changed; run `broker audit verify`"
-    )
+class LeafReader:
+    """Reads single leaves of one ledger; each bundle's file is opened once. Use it in a `with`."""
+
+    def __init__(self, ledger_dir: Path) -> None:
+        """Nothing is open yet."""
+        self._ledger_dir = ledger_dir
+        self._files: dict[tuple[str, int], BinaryIO] = {}
+
+    def __enter__(self) -> Self:
+        """The reader."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes what was opened."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def read(self, place: Place) -> bytes:
+        """The leaf at that place. Raises BadLedgerError where it is no longer the one indexed."""
+        file = self._file(place)
+        if file is not None:
+            file.seek(place.offset)
+            length = int.from_bytes(file.read(LENGTH_BYTES), "big")
+            data = file.read(length)
+            if leaf_hash(data)[:KEPT_HASH_BYTES] == place.hash:
+                return data
+        raise BadLedgerError(
+            f"log {place.shard}, leaf {place.at}: is not here, or not as it was when it was "
+            "indexed: its file was changed; run `broker audit verify`"
+        )
+
+    def _file(self, place: Place) -> BinaryIO | None:
+        number, within = divmod(place.at, TILE_WIDTH)
+        known = self._files.get((place.shard, number))
+        if known is not None and os.fstat(known.fileno()).st_size > place.offset:
+            return known
+        for path in _paths(self._ledger_dir / place.shard, Tile(0, number, within + 1)):
+            try:
+                file = path.open("rb")
+            except FileNotFoundError:
+                continue
+            if len(self._files) >= MOST_FILES:
+                self.__exit__()
+            if known is not None:
+                known.close()
+            self._files[place.shard, number] = file
+            return file
+        return None
 
 
 def _bundle(folder: Path, tile: Tile) -> list[bytes]:

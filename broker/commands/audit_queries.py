@@ -1,36 +1,116 @@
-"""`broker audit event|part|recipient|agreement`: who was told, who was not, why and when.
+"""`broker audit event|part|recipient|agreement|subject|decisions`: who was told, who was not, why and when.
 
-From the published files of a ledger alone, which are verified first.
+From the published files of a ledger alone, found by the index beside it. All of them are one command
+but for what they ask about, so each is made from its line in `QUERIES`.
 """
 # ruff: noqa: PLC0415 -- each command loads only what it needs
 
 from __future__ import annotations
 
-import csv
 import datetime
-import itertools
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from broker.commands.errors import CommandError
-from broker.commands.words import Json, complain, examples, settings_in_force, terminal, write
+from broker.commands.audit_index import EXAMPLES, index
+from broker.commands.words import Json, complain, examples, say, settings_in_force, terminal
 
 if TYPE_CHECKING:
-    from broker.auditor.who_knew import Answer, Knew, Question
+    from broker.commands.audit_asking import Answers, Asked, Ledger
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
-BY_EVENT, BY_PART, BY_RECIPIENT, BY_AGREEMENT = "event_id", "part_id", "recipient", "agreement"
-WHOLE = (BY_EVENT, BY_PART)
-"""Questions whose answer names everyone who was evaluated."""
+SHOWN = 200
+"""Decisions that are shown in words where nobody says how many."""
+EVENT = "51000000-0000-4000-8000-000000000001"
+
+
+class Outcome(StrEnum):
+    """What was decided."""
+
+    PERMIT = "PERMIT"
+    DENY = "DENY"
+    REVIEW = "REVIEW"
+
+
+class Query(msgspec.Struct, frozen=True):
+    """One command: what it asks about and how it says so."""
+
+    field: str | None
+    """Of the question; None for all decisions."""
+    metavar: str
+    argument: str
+    help: str
+    examples: tuple[str, ...]
+    whole: bool = False
+    """Whether its answer names everyone who was evaluated."""
+
+
+QUERIES = {
+    "event": Query(
+        "event_id",
+        "ID",
+        "An event id.",
+        "Who was told of an event, who was not, why and when.",
+        (f"broker audit event {EVENT}", f"broker audit event {EVENT} --fhir"),
+        whole=True,
+    ),
+    "part": Query(
+        "part_id",
+        "PART_ID",
+        "As these commands print it.",
+        "Who was told of what one event says about one child, place or group.\n\n"
+        "Leaves hold ids of parts and no child's token: a child is looked up by "
+        "`broker audit subject`, with its key.",
+        ("broker audit part 0123456789abcdef0123456789abcdef --json",),
+        whole=True,
+    ),
+    "recipient": Query(
+        "recipient",
+        "ORG[:ROLE]",
+        "An organisation code, and a role of it.",
+        "What an organisation was told, what it was not, why and when.",
+        (
+            "broker audit recipient SCH-WV-001",
+            "broker audit recipient SCH-WV-001:school --from 2026-11-01T00:00:00Z --csv",
+        ),
+    ),
+    "agreement": Query(
+        "agreement",
+        "ID[/CLAUSE]",
+        "An agreement, and a clause of it.",
+        "What was decided by an agreement: decisions whose clauses or reasons name it.",
+        (
+            "broker audit agreement national-baseline",
+            "broker audit agreement national-baseline/home-authority --csv",
+        ),
+    ),
+    "subject": Query(
+        "subject",
+        "TOKEN",
+        "A child's token, or the key of a place or group.",
+        "Who was told about one child, place or group, who was not, why and when.\n\n"
+        "Needs the subject's own key: once that is destroyed nobody can find what was about it.",
+        (
+            "broker audit subject 0123456789abcdef0123456789abcdef --keys var/keys",
+            "broker audit subject 0123456789abcdef0123456789abcdef --parquet who-knew.parquet",
+        ),
+        whole=True,
+    ),
+    "decisions": Query(
+        None,
+        "",
+        "",
+        "Every decision of a span of time, or with one outcome.",
+        (
+            "broker audit decisions --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z",
+            "broker audit decisions --outcome REVIEW --parquet waiting.parquet",
+        ),
+    ),
+}
 
 
 class Form(StrEnum):
@@ -40,157 +120,232 @@ class Form(StrEnum):
     JSON = "json"
     CSV = "csv"
     FHIR = "fhir"
+    PARQUET = "parquet"
 
 
-class Ledger(msgspec.Struct, frozen=True):
-    """Which ledger is asked, and whether it is verified first, by which key."""
-
-    directory: Path | None
-    key: Path | None
-    unverified: bool
+def _path(name: str, metavar: str, help_: str) -> Any:
+    return Annotated[Path | None, typer.Option(name, metavar=metavar, help=help_)]
 
 
-class Answered(msgspec.Struct, frozen=True):
-    """What was found, and how sure it is."""
-
-    found: tuple[Any, ...]
-    """Values of `broker.auditor.who_knew.Knew`."""
-    assurance: str
-
-
-Since = Annotated[
-    str | None,
-    typer.Option("--from", metavar="T", help="Decided then or later: 2026-11-20T09:00:00Z."),
-]
-Until = Annotated[str | None, typer.Option("--to", metavar="T", help="Decided before then.")]
-Directory = Annotated[
-    Path | None, typer.Option("--ledger", metavar="DIR", help="The ledger; default: var/ledger.")
-]
-Key = Annotated[
-    Path | None,
-    typer.Option("--key", metavar="FILE", help="The log's public key, got on another way."),
-]
-Unverified = Annotated[
-    bool, typer.Option("--no-verify", help="Take the files as they lie, and say so.")
-]
-Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, one decision a line.")]
-Fhir = Annotated[
-    bool,
-    typer.Option("--fhir", help="Print FHIR R4 AuditEvents in the shapes of IHE BALP, one a line."),
-]
-
-
-def add_queries(group: typer.Typer) -> None:
-    """The four questions as commands of `broker audit`."""
-    for name, command in (
-        ("event", event),
-        ("part", part),
-        ("recipient", recipient),
-        ("agreement", agreement),
-    ):
-        group.command(name, epilog=EXAMPLES[name])(command)
-
-
-EXAMPLES = {
-    "event": examples(
-        "broker audit event 51000000-0000-4000-8000-000000000001",
-        "broker audit event 51000000-0000-4000-8000-000000000001 --fhir",
+OPTIONS: dict[str, tuple[Any, Any]] = {
+    "since": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--from", metavar="T", help="Decided then or later: 2026-11-20T09:00:00Z."
+            ),
+        ],
+        None,
     ),
-    "part": examples("broker audit part 0123456789abcdef0123456789abcdef --json"),
-    "recipient": examples(
-        "broker audit recipient SCH-WV-001",
-        "broker audit recipient SCH-WV-001:school --from 2026-11-01T00:00:00Z --csv",
+    "until": (
+        Annotated[str | None, typer.Option("--to", metavar="T", help="Decided before then.")],
+        None,
     ),
-    "agreement": examples(
-        "broker audit agreement national-baseline",
-        "broker audit agreement national-baseline/home-authority --csv",
+    "outcome": (
+        Annotated[Outcome | None, typer.Option("--outcome", help="Only what was so decided.")],
+        None,
+    ),
+    "limit": (
+        Annotated[
+            int | None,
+            typer.Option(
+                "--limit",
+                min=1,
+                help=f"So many decisions at most; in words {SHOWN} if nothing is said.",
+            ),
+        ],
+        None,
+    ),
+    "after": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--after", metavar="PLACE", help="The next page, as the last one named it."
+            ),
+        ],
+        None,
+    ),
+    "directory": (_path("--ledger", "DIR", "The ledger; default: var/ledger."), None),
+    "key": (_path("--key", "FILE", "The log's public key, got on another way."), None),
+    "index": (_path("--index", "FILE", "The index; default: beside the ledger's folder."), None),
+    "unverified": (
+        Annotated[
+            bool,
+            typer.Option("--no-verify", help="Read all files as they lie, and say so; no index."),
+        ],
+        False,
+    ),
+    "as_json": (Json, False),
+    "as_csv": (
+        Annotated[bool, typer.Option("--csv", help="Print CSV, one decision a line.")],
+        False,
+    ),
+    "as_fhir": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--fhir", help="Print FHIR R4 AuditEvents in the shapes of IHE BALP, one a line."
+            ),
+        ],
+        False,
+    ),
+    "parquet": (_path("--parquet", "FILE", "Write a Parquet file: typed, UTC, zstd."), None),
+}
+"""Options of every question: annotation and default."""
+OF_SUBJECT: dict[str, tuple[Any, Any]] = {
+    "keys": (_path("--keys", "DIR", "Subjects' keys; default: DIR/keys, else var/keys."), None),
+    "rows_key": (
+        _path("--rows-key", "FILE", "The auditors' key of the sealed rows, for the tags."),
+        None,
     ),
 }
 
 
-def event(  # noqa: PLR0913 -- one argument an option
-    event_id: Annotated[str, typer.Argument(metavar="ID", help="An event id.")],
-    *,
-    since: Since = None,
-    until: Until = None,
-    directory: Directory = None,
-    key: Key = None,
-    unverified: Unverified = False,
-    as_json: Json = False,
-    as_csv: Csv = False,
-    as_fhir: Fhir = False,
-) -> None:
-    """Who was told of an event, who was not, why and when."""
-    ledger = Ledger(directory, key, unverified)
-    _answer(BY_EVENT, event_id, (since, until), ledger, _form(as_json, as_csv, as_fhir))
+def add_queries(group: typer.Typer) -> None:
+    """The questions as commands of `broker audit`, and the index that answers them."""
+    group.command("index", epilog=EXAMPLES)(index)
+    for name, query in QUERIES.items():
+        group.command(name, help=query.help, epilog=examples(*query.examples))(_command(query))
 
 
-def part(  # noqa: PLR0913 -- one argument an option
-    part_id: Annotated[str, typer.Argument(metavar="PART_ID", help="As these commands print it.")],
-    *,
-    since: Since = None,
-    until: Until = None,
-    directory: Directory = None,
-    key: Key = None,
-    unverified: Unverified = False,
-    as_json: Json = False,
-    as_csv: Csv = False,
-    as_fhir: Fhir = False,
-) -> None:
-    """Who was told of what one event says about one child, place or group.
+def _command(query: Query) -> Callable[..., None]:
+    """The command of one question, with the options that all have."""
 
-    Leaves hold ids of parts and no child's token, so a child cannot be looked up here.
-    """
-    ledger = Ledger(directory, key, unverified)
-    _answer(BY_PART, part_id, (since, until), ledger, _form(as_json, as_csv, as_fhir))
+    def ask(**given: Any) -> None:
+        _answer(query, given)
 
-
-def recipient(  # noqa: PLR0913 -- one argument an option
-    code: Annotated[
-        str, typer.Argument(metavar="ORG[:ROLE]", help="An organisation code, and a role of it.")
-    ],
-    *,
-    since: Since = None,
-    until: Until = None,
-    directory: Directory = None,
-    key: Key = None,
-    unverified: Unverified = False,
-    as_json: Json = False,
-    as_csv: Csv = False,
-    as_fhir: Fhir = False,
-) -> None:
-    """What an organisation was told, what it was not, why and when."""
-    ledger = Ledger(directory, key, unverified)
-    _answer(BY_RECIPIENT, code, (since, until), ledger, _form(as_json, as_csv, as_fhir))
+    accepted: dict[str, tuple[Any, Any]] = {}
+    if query.field is not None:
+        named = Annotated[str, typer.Argument(metavar=query.metavar, help=query.argument)]
+        accepted["name"] = (named, inspect.Parameter.empty)
+    accepted |= OF_SUBJECT if query.field == "subject" else {}
+    accepted |= OPTIONS
+    ask.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+            )
+            for name, (annotation, default) in accepted.items()
+        ]
+    )
+    ask.__annotations__ = {name: annotation for name, (annotation, _) in accepted.items()}
+    return ask
 
 
-def agreement(  # noqa: PLR0913 -- one argument an option
-    agreement_id: Annotated[
-        str, typer.Argument(metavar="ID[/CLAUSE]", help="An agreement, and a clause of it.")
-    ],
-    *,
-    since: Since = None,
-    until: Until = None,
-    directory: Directory = None,
-    key: Key = None,
-    unverified: Unverified = False,
-    as_json: Json = False,
-    as_csv: Csv = False,
-    as_fhir: Fhir = False,
-) -> None:
-    """What was decided by an agreement: decisions whose clauses or reasons name it."""
-    ledger = Ledger(directory, key, unverified)
-    _answer(BY_AGREEMENT, agreement_id, (since, until), ledger, _form(as_json, as_csv, as_fhir))
+def _answer(query: Query, given: dict[str, Any]) -> None:
+    from broker.commands.audit_asking import answers
+
+    form = _form(given)
+    asked, ledger = _asked(query, given, form), _ledger(query, given)
+    with answers(asked, ledger) as answered:
+        if form is Form.WORDS:
+            count = _show(query, asked, answered)
+        else:
+            complain(answered.assurance)
+            count = _write(asked, answered, given, form)
+        _say_tokens(asked, answered, form)
+        if answered.after is not None:
+            complain(f"there is more: --after {answered.after}")
+    if not count and (answered.tokens is None or answered.tokens.held):
+        complain(
+            f"no decision in this ledger and range is about {given.get('name', 'that')}: an id must "
+            "be written in full, as the ledger has it"
+        )
 
 
-def _form(as_json: bool, as_csv: bool, as_fhir: bool) -> Form:
+def _show(query: Query, asked: Asked, answered: Answers) -> int:
+    from broker.commands.audit_words import line, show, show_tokens
+
+    out = terminal()
+    if asked.subject is not None and answered.tokens is not None:
+        show_tokens(out, asked.subject, answered.tokens)
+    count = show(out, answered.found)
+    one = asked.question
+    narrowed = (one.since, one.until, one.outcome, asked.after, answered.after)
+    if query.whole and count and all(some is None for some in narrowed):
+        line(out, "Who is not named was not evaluated: nothing stated concerned it.")
+    line(out, f"{answered.assurance[:1].upper()}{answered.assurance[1:]}.")
+    return count
+
+
+def _write(asked: Asked, answered: Answers, given: dict[str, Any], form: Form) -> int:
+    from broker.commands import audit_exports as exports
+
+    question = exports.stated(
+        asked.question, subject=asked.subject, limit=asked.limit, after=asked.after
+    )
+    export = exports.export_of(answered.reached, question, verified=not given["unverified"])
+    if form is Form.PARQUET:
+        from broker.auditor.parquet import write_parquet
+
+        count = write_parquet(given["parquet"], answered.found, export)
+        say(f"{given['parquet']}: {count} decisions")
+        return count
+    writers = {
+        Form.JSON: exports.write_json,
+        Form.CSV: exports.write_csv,
+        Form.FHIR: exports.write_fhir,
+    }
+    return writers[form](answered.found, export)
+
+
+def _say_tokens(asked: Asked, answered: Answers, form: Form) -> None:
+    """What cannot be found any more, beside an export."""
+    from broker.commands.audit_words import without_key
+
+    if form is not Form.WORDS and answered.tokens is not None and asked.subject is not None:
+        for words in without_key(answered.tokens):
+            complain(words)
+
+
+def _asked(query: Query, given: dict[str, Any], form: Form) -> Asked:
+    from broker.auditor.who_knew import Question
+    from broker.commands.audit_asking import Asked, keys_folder
+
+    since, until = _moment(given["since"], "--from"), _moment(given["until"], "--to")
+    if since is not None and until is not None and since >= until:
+        raise typer.BadParameter("--to must be later than --from", param_hint="--to")
+    outcome = None if given["outcome"] is None else given["outcome"].value
+    question = Question(since=since, until=until, outcome=outcome)
+    limit = given["limit"] or (SHOWN if form is Form.WORDS else None)
+    if query.field == "subject":
+        keys = keys_folder(settings_in_force(), given["directory"], given["keys"])
+        return Asked(question, given["name"], keys, limit, given["after"])
+    if query.field is not None:
+        question = msgspec.structs.replace(question, **{query.field: given["name"]})
+    return Asked(question, limit=limit, after=given["after"])
+
+
+def _ledger(query: Query, given: dict[str, Any]) -> Ledger:
+    from broker.commands.audit_asking import Ledger, keys_folder
+
+    settings = settings_in_force()
+    rows_key = None
+    if query.field == "subject" and not given["unverified"]:
+        beside = keys_folder(settings, given["directory"], given["keys"]) / "broker" / "rows.key"
+        rows_key = given["rows_key"] or (beside if beside.is_file() else None)
+    return Ledger(
+        given["directory"] or settings.ledger_dir,
+        given["key"],
+        given["unverified"],
+        given["index"],
+        rows_key,
+    )
+
+
+def _form(given: dict[str, Any]) -> Form:
     chosen = [
         form
-        for form, asked in ((Form.JSON, as_json), (Form.CSV, as_csv), (Form.FHIR, as_fhir))
+        for form, asked in (
+            (Form.JSON, given["as_json"]),
+            (Form.CSV, given["as_csv"]),
+            (Form.FHIR, given["as_fhir"]),
+            (Form.PARQUET, given["parquet"] is not None),
+        )
         if asked
     ]
     if len(chosen) > 1:
-        raise typer.BadParameter("take one of --json, --csv and --fhir")
+        raise typer.BadParameter("take one of --json, --csv, --fhir and --parquet")
     return chosen[0] if chosen else Form.WORDS
 
 
@@ -207,183 +362,3 @@ def _moment(stated: str | None, option: str) -> datetime.datetime | None:
             param_hint=option,
         )
     return found
-
-
-def _answer(
-    by: str, name: str, span: tuple[str | None, str | None], ledger: Ledger, form: Form
-) -> None:
-    from broker.auditor.who_knew import Question
-
-    since, until = _moment(span[0], "--from"), _moment(span[1], "--to")
-    if since is not None and until is not None and since >= until:
-        raise typer.BadParameter("--to must be later than --from", param_hint="--to")
-    asked = msgspec.structs.replace(Question(since=since, until=until), **{by: name})
-    answered = answer(asked, ledger)
-    if form is Form.WORDS:
-        show(terminal(), answered.found)
-        if by in WHOLE and since is None and until is None:
-            _line(terminal(), "Who is not named was not evaluated: nothing stated concerned it.")
-        _line(terminal(), f"{answered.assurance[:1].upper()}{answered.assurance[1:]}.")
-    else:
-        complain(answered.assurance)
-        _print(answered.found, form)
-    if not answered.found:
-        complain(
-            f"no decision in this ledger and range is about {name}: an id must be written in full, "
-            "as the ledger has it"
-        )
-
-
-def answer(asked: Question, ledger: Ledger) -> Answered:
-    """Verifies the ledger unless told not to, and asks it.
-
-    Raises CommandError where there is no ledger, or where it does not hold.
-    """
-    from broker.auditor.who_knew import who_knew
-    from broker.commands.policy_shadow import recorded_in
-
-    settings = settings_in_force()
-    folder = ledger.directory or settings.ledger_dir
-    assurance = "the ledger was NOT verified (--no-verify): its files are taken as they lie"
-    if not ledger.unverified:
-        assurance = _verified(folder, ledger.key)
-    _, recorded = recorded_in(settings, folder)
-    return Answered(who_knew(recorded, asked), assurance)
-
-
-def _verified(folder: Path, key: Path | None) -> str:
-    """How sure it is. Parts that are not decided yet are no fault of a running ledger."""
-    from broker.auditor import keys_from_file, shards_of, verify_ledger
-
-    if not shards_of(folder):
-        raise CommandError(f"{folder} holds no ledger: name its folder with --ledger")
-    report = verify_ledger(folder, keys_from_file(key) if key else None, allow_open=True)
-    if not report.ok:
-        raise CommandError(
-            f"{report.summary_line()}; nothing is told from it: see `broker audit verify {folder}`, "
-            "or take it as it lies with --no-verify"
-        )
-    open_ = f"; {report.open_parts} accepted parts are not decided yet" if report.open_parts else ""
-    own = "" if key else ", by the key that lies beside it"
-    return f"{report.summary_line()}{own}{open_}"
-
-
-def _print(found: Sequence[Knew], form: Form) -> None:
-    if form is Form.JSON:
-        write(*found)
-    elif form is Form.FHIR:
-        from broker.auditor.fhir import audit_event
-
-        write(*(audit_event(one) for one in found))
-    else:
-        _write_csv(found)
-
-
-def _write_csv(found: Sequence[Knew]) -> None:
-    """A heading, then one line a decision: RFC 4180 but for the line end, which is this system's."""
-    from broker.auditor.who_knew import Knew
-
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(Knew.__struct_fields__)
-    for one in found:
-        plain = msgspec.to_builtins(one)
-        out.writerow([_cell(plain[name]) for name in Knew.__struct_fields__])
-    sys.stdout.flush()
-
-
-def _cell(value: Any) -> str:
-    """One cell: lists by blanks, pairs and values inside by `=`; never what a spreadsheet executes."""
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        text = " ".join(f"{name}={_cell(one)}" for name, one in value.items())
-    elif isinstance(value, list | tuple):
-        pairs = all(isinstance(one, list | tuple) for one in value)
-        text = " ".join("=".join(one) if pairs else _cell(one) for one in value)
-    else:
-        text = str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def show(out: Console, found: Sequence[Knew]) -> None:
-    """Part by part and round by round: one paragraph for each recipient, then the counts."""
-    from broker.auditor.who_knew import standings
-
-    for _, same in itertools.groupby(found, key=_round):
-        decisions = tuple(same)
-        first = decisions[0]
-        _line(out, f"Event {first.event_id} of {first.publisher}", "bold")
-        _line(
-            out,
-            f"Part {first.part_id}, round {first.round}, decided {_time(first.decided_at)} by bundle "
-            f"{first.policy_bundle[:12]}",
-        )
-        if first.flags:
-            _line(out, f"Flags: {', '.join(first.flags)}.")
-        for one in decisions:
-            for number, words in enumerate(_said(one)):
-                _line(out, f"  {words}" if number == 0 else f"    {words}")
-        out.print()
-    counted = ", ".join(f"{count} {name}" for name, count in standings(found).items())
-    _line(out, f"{len(found)} decisions: {counted or 'none'}.", "bold")
-
-
-def _round(one: Knew) -> tuple[str, str, str, int]:
-    return one.publisher, one.event_id, one.part_id, one.round
-
-
-def _said(one: Knew) -> Iterator[str]:
-    """What was decided for one recipient and what came of it."""
-    capacity = f" ({', '.join(one.capacity)})" if one.capacity else ""
-    only = ", only that a concern is held" if one.mode == "EXISTENCE" else ""
-    yield f"{one.recipient}{capacity}: {one.standing}{only}"
-    yield f"because: {_list(one.reasons)}"
-    if one.clauses:
-        yield f"permitted by: {_list(one.clauses)}"
-    if one.released:
-        yield f"shown: {_list(one.released)}"
-    if one.withheld:
-        yield from _not_shown(one.withheld)
-    if one.withdrawn is not None:
-        taken = one.withdrawn
-        yield f"withdrawn {_time(taken.at)} in round {taken.round}: {_list(taken.reasons)}"
-    if one.outcome == "REVIEW" and one.due is not None:
-        yield f"a person must have looked by {_time(one.due)}"
-    if one.message_id is not None:
-        yield _acknowledged(one)
-        yield from (_answered(answer) for answer in one.answers)
-
-
-def _acknowledged(one: Knew) -> str:
-    if one.acknowledged_at is not None:
-        return f"acknowledged {_time(one.acknowledged_at)}"
-    if one.withdrawn is not None or one.due is None:
-        return "not acknowledged"
-    return f"not acknowledged; due {_time(one.due)}"
-
-
-def _not_shown(withheld: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """One line for each reason, with the fields that were withheld for it."""
-    fields: dict[str, list[str]] = {}
-    for field, reason in withheld:
-        fields.setdefault(reason, []).append(field)
-    for reason, names in fields.items():
-        yield f"not shown, {reason}: {_list(names)}"
-
-
-def _answered(answer: Answer) -> str:
-    return f"answer of {answer.organisation}, {_time(answer.at)}: {answer.kind.replace('_', ' ')}"
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names) or "no reason is on record"
-
-
-def _time(moment: datetime.datetime) -> str:
-    return moment.isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")
-
-
-def _line(out: Console, words: str, style: str = "") -> None:
-    """Ids are the publishers' own: what would steer a terminal is shown as a mark."""
-    shown = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in words)
-    out.print(Text(shown, style=style))

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from broker.commands.audit_index import bench as bench_audit
+from broker.commands.audit_index import bench as bench_audit
 from broker.commands.audit_queries import add_queries
 from broker.commands.words import (
     FAILED,
@@ -193,6 +194,9 @@ def audit_place_counts(
 
 
 add_queries(audit_app)
+bench_app.command(
+    "audit", epilog=examples("broker bench audit", "broker bench audit --records 100000 --json")
+)(bench_audit)
 bench_app.command(
     "audit", epilog=examples("broker bench audit", "broker bench audit --records 100000 --json")
 )(bench_audit)

@@ -16,12 +16,13 @@ import pytest
 from rich.console import Console
 
 from broker.cli import run
-from broker.commands.audit_queries import _cell, _line
+from broker.commands.audit_exports import cell
+from broker.commands.audit_words import line as shown_line
 from broker.examples import to_line
 from broker.examples.scenarios import load_scenarios
 from broker.ledger import read_entries
 from broker.model.types import Action, ConcernEvent
-from tests.cli.said import Command
+from tests.cli.said import Command, Said
 from tests.rounds.story import AT, SW, WARNING, act, later
 from tests.rounds.test_retraction import retraction
 from tests.rounds.test_review import CONSULT
@@ -38,6 +39,13 @@ def line(statement: Statement, at: datetime.datetime) -> str:
 def rehearse(file: Path, told: list[tuple[Statement, datetime.datetime]], ledger: Path) -> None:
     file.write_text("".join(line(*one) for one in told))
     assert run(["decide", str(file), "--ledger", str(ledger), "--strict", "--json"]) == 0
+
+
+def rows_of(said: Said) -> list[dict[str, Any]]:
+    """The rows of an export, after the line that says of what it is."""
+    first, *rows = said.rows
+    assert first.keys() & {"export", "parameter"}
+    return rows
 
 
 def leaves_of(ledger: Path) -> list[dict[str, Any]]:
@@ -78,8 +86,8 @@ def test_an_event_in_words(broker: Command, rehearsal: Path) -> None:
 
     assert (said.code, said.err) == (0, "")
     assert f"{SW} (harm_place): told and later withdrawn" in words
-    assert "withdrawn 2026-11-19 19:20:00 UTC in round 1: retracted" in words
-    assert "acknowledged 2026-11-19 18:00:00 UTC" in words
+    assert "withdrawn Thu 2026-11-19 19:20:00 UTC in round 1: retracted" in words
+    assert "acknowledged Thu 2026-11-19 18:00:00 UTC, in time: due " in words
     assert "E08000025:csc (adjacent): not told because: no_nexus" in words
     assert "14 decisions: 4 told and later withdrawn" in words
     assert "Who is not named was not evaluated" in words
@@ -97,7 +105,7 @@ def test_every_closing_leaf_is_answered_in_full(broker: Command, rehearsal: Path
     found: Counter[tuple[str, str]] = Counter()
     for part_id in {part_id for part_id, _ in stated}:
         said = broker("audit", "part", part_id, "--ledger", rehearsal, "--json", "--no-verify")
-        found.update((row["part_id"], row["outcome"]) for row in said.rows)
+        found.update((row["part_id"], row["outcome"]) for row in rows_of(said))
 
     assert found == +stated
 
@@ -105,10 +113,13 @@ def test_every_closing_leaf_is_answered_in_full(broker: Command, rehearsal: Path
 def test_a_recipient_as_csv_is_the_same_as_json(broker: Command, rehearsal: Path) -> None:
     """One line a decision under a heading, the same decisions; a role narrows it."""
     asked = ("audit", "recipient", ORGANISATION, "--ledger", rehearsal)
-    table = list(csv.DictReader(io.StringIO(broker(*asked, "--csv").out)))
-    rows = broker(*asked, "--json").rows
-    of_role = broker("audit", "recipient", SW, "--ledger", rehearsal, "--json").rows
+    heading, sheet = broker(*asked, "--csv").out.split("\n", 1)
+    table = list(csv.DictReader(io.StringIO(sheet)))
+    said = broker(*asked, "--json")
+    rows = rows_of(said)
+    of_role = rows_of(broker("audit", "recipient", SW, "--ledger", rehearsal, "--json"))
 
+    assert json.loads(heading.removeprefix("# ")) == said.rows[0]["export"]
     assert len(rows) > len(of_role) > 3
     assert of_role == [row for row in rows if row["recipient"] == SW]
     assert list(table[0]) == list(rows[0])
@@ -135,9 +146,9 @@ def test_an_id_that_would_act_in_a_sheet_or_a_terminal_never_gets_into_a_log(
 def test_what_a_spreadsheet_would_execute_is_quoted_and_what_steers_a_terminal_is_marked() -> None:
     """Whatever a log of another time may hold."""
     out = io.StringIO()
-    _line(Console(file=out), "\x1b[2Jgone")
+    shown_line(Console(file=out), "\x1b[2Jgone")
 
-    assert _cell("=1+1") == "'=1+1"
+    assert cell("=1+1") == "'=1+1"
     assert "\x1b" not in out.getvalue()
     assert "[2Jgone" in out.getvalue()
 
@@ -147,7 +158,7 @@ def test_an_agreement_as_fhir_is_one_audit_event_a_decision(
 ) -> None:
     """NDJSON of AuditEvents; the clause that permits stands where BALP has the consent."""
     asked = ("audit", "agreement", "national-baseline", "--ledger", rehearsal)
-    events, rows = broker(*asked, "--fhir").rows, broker(*asked, "--json").rows
+    events, rows = rows_of(broker(*asked, "--fhir")), rows_of(broker(*asked, "--json"))
 
     assert len(events) == len(rows) > 0
     assert {one["resourceType"] for one in events} == {"AuditEvent"}
@@ -160,8 +171,8 @@ def test_a_range_of_time_narrows_every_question(broker: Command, rehearsal: Path
     """From the moment of the review on there is only what was decided then or later."""
     asked = ("audit", "recipient", SW, "--ledger", rehearsal, "--json")
     since = later(minutes=30).isoformat()
-    rows = broker(*asked).rows
-    after, before = broker(*asked, "--from", since).rows, broker(*asked, "--to", since).rows
+    rows = rows_of(broker(*asked))
+    after, before = (rows_of(broker(*asked, option, since)) for option in ("--from", "--to"))
 
     assert after
     assert before
@@ -183,7 +194,7 @@ def test_nothing_is_told_from_a_ledger_that_does_not_hold(
     assert "NOT verified" in refused.err
     assert "--no-verify" in refused.err
     assert taken.code == 0
-    assert taken.rows
+    assert rows_of(taken)
     assert "NOT verified (--no-verify)" in taken.err
 
 
@@ -205,7 +216,8 @@ def test_what_is_not_there_is_said(broker: Command, rehearsal: Path, tmp_path: P
     nobody = broker("audit", "recipient", "E08", "--ledger", rehearsal, "--json")
     nowhere = broker("audit", "event", "x", "--ledger", tmp_path)
 
-    assert (nobody.code, nobody.out) == (0, "")
+    assert nobody.code == 0
+    assert rows_of(nobody) == []
     assert "no decision in this ledger and range is about E08" in nobody.err
     assert nowhere.code == 1
     assert "--ledger" in nowhere.err
