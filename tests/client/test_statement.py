@@ -346,7 +346,7 @@ def test_an_alert_is_as_long_for_one_child_as_for_forty(told: Told) -> None:
     forty = msgspec.structs.replace(one, subjects=(*one.subjects, *many))
 
     def first_part(event: t.ConcernEvent) -> list[tuple[str, int, int]]:
-        made = told.sets(event)[1][0]
+        made = told.sets(event, SEED)[1][0]
         return [
             (d.recipient, len(d.sealed), len(encode(told.content(d, made.set_id))))
             for d in made.deliveries
