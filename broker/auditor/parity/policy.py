@@ -60,6 +60,8 @@ class ParityPolicy(Strict):
             raise ValueError("headline and reference must be two of the groups")
         if self.suppress_up_to != SMALL[-1]:
             raise ValueError(f"suppress_up_to: numbers 1 to {SMALL[-1]} are suppressed, no others")
+        if any(len(classes) < 2 for classes in self.groups.values()):
+            raise ValueError("groups: a group of one class would give that class away")
         codes = [one for listed in self.ethnicity.values() for one in listed]
         if len(codes) != len(set(codes)):
             raise ValueError("ethnicity: a code stands in two groups")
