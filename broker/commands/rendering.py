@@ -13,13 +13,26 @@ from rich.table import Table
 from rich.text import Text
 
 from broker.client import OpenedAlert
+from broker.client.proving import COMMITTED, DERIVED_BY_BROKER, SIGNED, UNPROVED
 from broker.commands.deciding import DecidedLine, Row
+from broker.model.projections import AREAS_STATED
 from broker.reference import ReasonCode
 
 NO_NEXUS = "no_nexus"
 STYLES = {"PERMIT": "green", "DENY": "dim", "REVIEW": "yellow"}
 FIRST_FIELDS = ("event_type", "harms", "severity", "text", "when", "place")
 """What a duty worker reads first; the other released fields follow."""
+
+MARKS: Mapping[str, tuple[str, str]] = {
+    SIGNED: ("✓", "as its publisher signed it: checked"),
+    COMMITTED: (
+        "○",
+        "of the root named below: checked; whose signature it bears, an auditor can say",
+    ),
+    DERIVED_BY_BROKER: ("+", "made by the broker, not stated by the publisher"),
+    UNPROVED: ("?", "not proved: nobody signed the statement, or it is older than such proofs"),
+}
+"""How a field was proved -> its mark, and what that means."""
 
 
 def show_decided(out: Console, decided: DecidedLine, meanings: Mapping[str, ReasonCode]) -> None:
@@ -49,24 +62,30 @@ def show_alert(out: Console, alert: OpenedAlert) -> None:
     content = alert.content
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
+    table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     fields = [*(one for one in FIRST_FIELDS if one in alert.released)]
     fields += [one for one in alert.released if one not in FIRST_FIELDS]
     for field in fields:
-        table.add_row(_words(field), Text(_in_words(field, alert.released[field])))
+        mark = MARKS[alert.proved[field]][0]
+        table.add_row(_words(field), mark, Text(_in_words(field, alert.released[field])))
     if not fields:
-        table.add_row("what", "only that a concern is held; ask its duty desk")
-    table.add_row("why us", ", ".join(_words(one) for one in content.capacity))
+        table.add_row("what", "", "only that a concern is held; ask its duty desk")
+    table.add_row("why us", "", ", ".join(_words(one) for one in content.capacity))
     weight = " ".join(content.weight_explanation)
-    table.add_row("weight", Text(f"{_words(content.weight_band)}. {weight}".strip()))
+    table.add_row("weight", "", Text(f"{_words(content.weight_band)}. {weight}".strip()))
     if content.obligations:
-        table.add_row("observe", ", ".join(_words(one) for one in content.obligations))
-    table.add_row("permitted by", Text(", ".join(content.reasons)))
-    table.add_row("acknowledge by", Text(_moment(content.acknowledge_by), style="bold yellow"))
+        table.add_row("observe", "", ", ".join(_words(one) for one in content.obligations))
+    table.add_row("permitted by", "", Text(", ".join(content.reasons)))
+    table.add_row("acknowledge by", "", Text(_moment(content.acknowledge_by), style="bold yellow"))
+    for how in (one for one in MARKS if one in alert.proved.values()):
+        table.add_row("", MARKS[how][0], Text(MARKS[how][1], style="dim"))
     title = f"{content.marking} · {content.recipient} · {content.severity}"
     proof = (
         f"alert {alert.alert_id[:16]}… · entry {alert.position.index} of {alert.position.origin}"
     )
+    if content.statement is not None and COMMITTED in alert.proved.values():
+        proof += f" · root {content.statement.root.hex()[:16]}…"
     out.print(Panel(table, title=Text(title), subtitle=Text(proof), title_align="left"))
 
 
@@ -74,6 +93,8 @@ def alert_row(alert: OpenedAlert) -> Row:
     """The alert as one JSON-ready object."""
     content: Row = msgspec.to_builtins(alert.content)
     content["released"] = alert.released
+    content["proved"] = alert.proved
+    content["salts"] = {one.field: one.salt.hex() for one in alert.content.released if one.salt}
     content["set_id"] = alert.set_id
     content["proof"] = {
         "origin": alert.position.origin,
@@ -169,6 +190,8 @@ def _window(when: Mapping[str, Any]) -> str:
 def _where(place: Mapping[str, Any]) -> str:
     stated = [place.get("description"), place.get("lsoa"), place.get("la_gss")]
     known = f"{_words(place['kind'])}, known as {_words(place['precision'])}"
+    written = place.get(AREAS_STATED, {}).get("la_gss")
+    known += f", stated as {written}" if written and written != place.get("la_gss") else ""
     return f"{', '.join(one for one in stated if one)} ({known})".strip()
 
 
