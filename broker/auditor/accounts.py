@@ -178,6 +178,8 @@ class Accounts:
         elif isinstance(leaf, Action):
             self._first.add(leaf.set_id)
             self._beside(where, leaf.set_id, rows=leaf.rows_hash)
+            if leaf.queued is not None:
+                self._commit(where, leaf.desk, leaf.queued, leaf.desk, leaf, kind=ALERT)
             if leaf.action == "erase":
                 self._erasures.take_act(leaf.set_id)
 

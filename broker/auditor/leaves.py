@@ -56,6 +56,9 @@ class Action(_Intake, frozen=True, kw_only=True, tag="action"):
 
     rows_hash: str
     action: str = ""
+    queued: str | None = None
+    """RFC 6962 hash, in hex, of the leaf in the duty desk's own log, where the act is work for it."""
+    desk: str = ""
     """What was done, such as `review`."""
 
 

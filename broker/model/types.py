@@ -630,6 +630,7 @@ class ActionKind(enum.StrEnum):
     EXPIRE = "expire"
     SUBJECT_ACCESS = "subject_access"
     ERASE = "erase"
+    CONSULT = "consult"
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -652,7 +653,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     part_id: str | None = None
     """The part that it concerns."""
     reason: str | None = None
-    """Why, in words. Required for review, release and withdraw."""
+    """Why, in words. Required for review, release, withdraw and consult."""
     acted_at: datetime.datetime
     """When the person acted."""
     event_publisher: str | None = None
@@ -666,7 +667,9 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `requested`, or `due` where its time has run out.
     """
     confirms: str | None = None
-    """For the second person of a break-glass release: the action id of the first."""
+    """For the second person of a break-glass release: the action id of the first. For consult: the
+    action id of the request that is answered.
+    """
     expires_at: datetime.datetime | None = None
     """For release: when what was shown must be looked back on at the latest."""
     fields: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from broker.model.types import (
     Part,
 )
 from broker.model.values import Rejection
+from broker.reception.asking import take_subject_access
 from broker.reception.erasing import take_erasure
 from broker.reception.values import (
     HUMAN,
@@ -48,6 +49,8 @@ def take_action(
         return rejected(record, refusal, reception)
     if action.kind is ActionKind.ERASE:
         return take_erasure(record, action, opened, view, reception)
+    if action.kind is ActionKind.SUBJECT_ACCESS:
+        return take_subject_access(record, action, opened, view, reception)
     refusal = _may_act(record, action, view, reception)
     if refusal is not None:
         return rejected(record, refusal, reception)

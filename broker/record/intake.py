@@ -127,11 +127,16 @@ def action_record(
     envelope_hash: str,
     receipt: ReceiptContent,
     sealer: Sealer,
+    queued: SealedDelivery | None = None,
 ) -> DecisionSet:
-    """The leaf of a human act. Its words are sealed to the auditors; the leaf commits to them."""
+    """The leaf of a human act. Its words are sealed to the auditors; the leaf commits to them.
+
+    `queued` is what the act puts into the duty desk's queue, if anything.
+    """
     set_id = intake_set_id(source)
     delivery = _receipt(sealer, action.organisation, source, receipt)
-    rows = sealer.seal_rows(encode(action), set_id)
+    # Identifiers must not outlive erasure, and these rows do.
+    rows = sealer.seal_rows(encode(msgspec.structs.replace(action, asked_about=())), set_id)
     own = leaf(
         "action",
         set_id,
@@ -150,12 +155,13 @@ def action_record(
         envelope_hash=envelope_hash,
         rows_hash=hashlib.sha256(rows).hexdigest(),
         receipt=leaf_hash(delivery.leaf),
+        **({} if queued is None else {"queued": leaf_hash(queued.leaf), "desk": queued.recipient}),
     )
     return DecisionSet(
         set_id=set_id,
         kind=SetKind.ACTION,
         leaves=(own,),
-        deliveries=(delivery,),
+        deliveries=(delivery,) if queued is None else (delivery, queued),
         sidecars=(Sidecar(name="rows", content=rows),),
     )
 

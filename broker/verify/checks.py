@@ -86,14 +86,14 @@ def check_action(
     named = (action.action_id, action.actor, *(one for one in optional if one is not None))
     if not _are_sound(*named) or len(action.fields) > MAX_SUBJECTS:
         return _unsound()
-    if not (action.alert_id or action.event_id or action.subject):
+    if not (action.alert_id or action.event_id or action.subject or _asks(action)):
         return Rejection(
             "action_without_object",
             "the action names neither an alert nor an event: say what it acts on",
             action.action_id,
         )
     if (
-        action.kind.value in {"review", "release", "withdraw", "look_back", "erase"}
+        action.kind.value in {"review", "release", "withdraw", "look_back", "erase", "consult"}
         and not (action.reason or "").strip()
     ):
         return Rejection(
@@ -102,6 +102,11 @@ def check_action(
             action.action_id,
         )
     return _not_ahead(action.acted_at, received_at, action.action_id)
+
+
+def _asks(action: Action) -> bool:
+    """A request for what is held about a person, or a look at it that names the request."""
+    return bool(action.asked_about) or (action.kind.value == "consult" and bool(action.confirms))
 
 
 def _matches_envelope(event: ConcernEvent, envelope: Envelope) -> Rejection | None:
