@@ -14,7 +14,7 @@ are made of does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -181,7 +181,8 @@ def _of_equality(
 
 
 def _hidden(counts: Mapping[Cell, int], sums: Sequence[Sum]) -> set[Cell]:
-    hidden = hidden_cells(dict(counts), sums)
+    cells: dict[Hashable, int] = dict(counts.items())
+    hidden = hidden_cells(cells, sums)
     return {cell for cell in counts if cell in hidden}
 
 

@@ -50,7 +50,7 @@ def waited(key: Key, lines: Sequence[Line], level: float) -> Waited:
     if not considered:
         return Waited(key, len(lines), 0, None, None, None)
     found = _estimate([line.hours or 0.0 for line in lines], [line.considered for line in lines])
-    low, high = found.quantile_ci(0.5, alpha=1 - level)
+    low, high = _interval(found, level)
     curve = tuple(
         (float(time), float(left))
         for time, left in zip(found.surv_times, found.surv_prob, strict=True)
@@ -89,6 +89,15 @@ def _estimate(hours: list[float], status: list[int]) -> Any:
 
 def _whole(hours: float | None) -> float | None:
     return None if hours is None else float(ceil(hours))
+
+
+def _interval(found: Any, level: float) -> tuple[float, float]:
+    import numpy as np  # noqa: PLC0415
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # At 0 and 1 the transformed share is infinite, and those times are rightly left out.
+        low, high = found.quantile_ci(0.5, alpha=1 - level)
+    return float(low), float(high)
 
 
 def _known(value: float) -> float | None:

@@ -39,9 +39,7 @@ def statement(number: int, provenance: t.Provenance, **changes: Any) -> t.Concer
         event_id=f"7f0c7a52-3b10-4f6e-9c70-{number:012d}",
         origin_id=f"origin-{number}",
         provenance=provenance,
-        subjects=(
-            msgspec.structs.replace(child, identifiers=(local,), sex="FM"[number % 2]),
-        ),
+        subjects=(msgspec.structs.replace(child, identifiers=(local,), sex="FM"[number % 2]),),
     )
     return msgspec.structs.replace(base, **changes)
 
