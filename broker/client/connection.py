@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from broker.shell.security import security_of_organisation
 from broker.shell.settings import Settings
 
 MAX_FETCH_BYTES = 12_582_912
@@ -29,10 +30,17 @@ class NotConnectedError(ClientError):
 
 
 @asynccontextmanager
-async def consumer_of(settings: Settings, group: str | None = None) -> AsyncIterator[Any]:
-    """A started consumer of committed records; with a group it starts where the group left off."""
+async def consumer_of(
+    settings: Settings, organisation: str, group: str | None = None
+) -> AsyncIterator[Any]:
+    """A started consumer of committed records; with a group it starts where the group left off.
+
+    Raises KeysError where the organisation's certificate is missing or expired, ClientError where
+    Kafka does not answer it.
+    """
     consumer = AIOKafkaConsumer(
         bootstrap_servers=address_of(settings),
+        **security_of_organisation(settings, organisation),
         group_id=group,
         enable_auto_commit=False,
         isolation_level="read_committed",
@@ -41,23 +49,27 @@ async def consumer_of(settings: Settings, group: str | None = None) -> AsyncIter
         fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     try:
-        await _start(consumer, settings)
+        await _start(consumer, settings, organisation)
         yield consumer
     finally:
         await consumer.stop()
 
 
 @asynccontextmanager
-async def producer_of(settings: Settings) -> AsyncIterator[Any]:
-    """A started producer that waits for all replicas and never sends a record twice."""
+async def producer_of(settings: Settings, organisation: str) -> AsyncIterator[Any]:
+    """A started producer that waits for all replicas and never sends a record twice.
+
+    Raises as `consumer_of` does.
+    """
     producer = AIOKafkaProducer(
         bootstrap_servers=address_of(settings),
+        **security_of_organisation(settings, organisation),
         acks="all",
         enable_idempotence=True,
         max_request_size=MAX_FETCH_BYTES,
     )
     try:
-        await _start(producer, settings)
+        await _start(producer, settings, organisation)
         yield producer
     finally:
         await producer.stop()
@@ -109,11 +121,12 @@ def address_of(settings: Settings) -> str:
     return settings.kafka_bootstrap
 
 
-async def _start(client: Any, settings: Settings) -> None:
+async def _start(client: Any, settings: Settings, organisation: str) -> None:
     try:
         await client.start()
     except (KafkaError, OSError) as error:
         raise ClientError(
             f"no Kafka answers at {settings.kafka_bootstrap} ({type(error).__name__}): see that "
-            "`broker up` runs and that BROKER_KAFKA_BOOTSTRAP names its address"
+            "`broker up` runs and that BROKER_KAFKA_BOOTSTRAP names its address; a Kafka that runs does "
+            f"not know the certificate of {organisation} or took it back (`broker keys show`)"
         ) from error

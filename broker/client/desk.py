@@ -63,7 +63,8 @@ class Desk:
 
     async def queue(self) -> tuple[HeldPart, ...]:
         """Everything that waits now, the most urgent first. Only the desk can open it."""
-        async with consumer_of(self._settings) as consumer:
+        organisation = self._keys.identity.organisation
+        async with consumer_of(self._settings, organisation) as consumer:
             place = await partition_of(consumer, HELD_TOPIC, self._settings)
             assign(consumer, place)
             await consumer.seek_to_beginning(place)

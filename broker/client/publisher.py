@@ -76,7 +76,10 @@ class Publisher:
         used = settings or Settings()
         address_of(used)
         keys = load_agency_keys(used.keys_dir, organisation)
-        async with producer_of(used) as producer, consumer_of(used) as receipts:
+        async with (
+            producer_of(used, organisation) as producer,
+            consumer_of(used, organisation) as receipts,
+        ):
             partition = await partition_of(receipts, f"receipts.v1.{organisation}", used)
             receipts.assign([partition])
             await receipts.seek_to_end(partition)

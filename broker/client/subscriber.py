@@ -25,6 +25,7 @@ from broker.client.opening import (
 )
 from broker.client.ownlog import LogPosition, MissingEntries, OwnLogs
 from broker.model.types import Withdrawal
+from broker.shell.acls import group_of
 from broker.shell.keys import AgencyKeys, load_agency_keys
 from broker.shell.settings import Settings
 
@@ -81,7 +82,7 @@ class Subscriber:
     ) -> AsyncIterator[Self]:
         """A subscriber for `organisation`, with its keys from the key folder of `settings`.
 
-        It goes on where the organisation's group `agency.<organisation>` left off; with
+        It goes on where the organisation's group `<organisation>.alerts` left off; with
         `from_start` it reads all that is kept, without the group. An alert counts as handed over
         when the next one is asked for or the block ends without an error. Raises ClientError where
         Kafka or the topics are missing, KeysError where the keys are.
@@ -89,8 +90,11 @@ class Subscriber:
         used = settings or Settings()
         address_of(used)
         keys = load_agency_keys(used.keys_dir, organisation)
-        group = None if from_start else f"agency.{organisation}"
-        async with consumer_of(used, group) as alerts, consumer_of(used) as withdrawals:
+        group = None if from_start else group_of(organisation, "alerts")
+        async with (
+            consumer_of(used, organisation, group) as alerts,
+            consumer_of(used, organisation) as withdrawals,
+        ):
             alerts_at = await partition_of(alerts, f"alerts.v1.{organisation}", used)
             withdrawn_at = await partition_of(withdrawals, f"withdrawn.v1.{organisation}", used)
             assign(withdrawals, withdrawn_at)
@@ -132,7 +136,7 @@ class Subscriber:
         """
         logs = OwnLogs()
         organisation = self._keys.identity.organisation
-        async with consumer_of(self._settings) as consumer:
+        async with consumer_of(self._settings, organisation) as consumer:
             partitions = [
                 await partition_of(consumer, f"{kind}.v1.{organisation}", self._settings)
                 for kind in ("alerts", "receipts", "withdrawn")

@@ -117,7 +117,8 @@ def read_certificate(path: Path) -> x509.Certificate:
     except FileNotFoundError:
         raise KeysError(
             f"there is no certificate {path}: `broker keys make` makes those of the demonstration; "
-            "for others set BROKER_KAFKA_CA, BROKER_KAFKA_CERTIFICATE and BROKER_KAFKA_KEY"
+            "for others set BROKER_KAFKA_CA, BROKER_KAFKA_CERTIFICATE and BROKER_KAFKA_KEY; a Kafka for "
+            "development that is open to everybody is used with BROKER_KAFKA_SECURITY=plaintext"
         ) from None
     except (OSError, ValueError, IndexError) as error:
         raise KeysError(f"{path} is no certificate in PEM ({type(error).__name__})") from error

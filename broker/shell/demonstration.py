@@ -13,13 +13,16 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from rich.console import Console, Group
 from rich.live import Live
 
+from broker.client.connection import consumer_of, producer_of
 from broker.client.opening import RefusedAlertError, open_alert
 from broker.examples.scenarios import Scenario, fresh_scenarios
 from broker.model.envelope import seal_statement
@@ -63,8 +66,15 @@ class Demonstration:
 
     async def play(self, *, once: bool) -> int:
         """Publishes all scenarios and shows the table; with `once` returns the exit code."""
-        consumer = await self._subscribe()
-        listening = asyncio.create_task(self._listen(consumer))
+        async with AsyncExitStack() as stack:
+            # Each agency with its own certificate: nobody, not even this, may read for all of them.
+            opening = [stack.enter_async_context(self._subscribe(code)) for code in self._keys]
+            consumers = dict(zip(self._keys, await asyncio.gather(*opening), strict=True))
+            return await self._play_to(consumers, once=once)
+
+    async def _play_to(self, consumers: Mapping[str, AIOKafkaConsumer], *, once: bool) -> int:
+        """The same, while each organisation's consumer listens."""
+        listening = asyncio.gather(*(self._listen(*one) for one in consumers.items()))
         try:
             with Live(console=self._out, refresh_per_second=4, transient=False) as live:
                 await self._publish()
@@ -78,28 +88,22 @@ class Demonstration:
             return 0
         finally:
             listening.cancel()
-            await consumer.stop()
+            with suppress(asyncio.CancelledError):
+                await listening
 
-    async def _subscribe(self) -> AIOKafkaConsumer:
-        """A read-committed consumer of all alert topics, from their present end."""
-        consumer = AIOKafkaConsumer(
-            *(f"alerts.v1.{code}" for code in self._keys),
-            bootstrap_servers=self._settings.kafka_bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="latest",
-        )
-        await consumer.start()
-        await consumer.seek_to_end()
-        for partition in consumer.assignment():
-            await consumer.position(partition)
-        return consumer
+    @asynccontextmanager
+    async def _subscribe(self, organisation: str) -> AsyncIterator[AIOKafkaConsumer]:
+        """An organisation's consumer of its alerts, from their present end."""
+        async with consumer_of(self._settings, organisation) as consumer:
+            place = TopicPartition(f"alerts.v1.{organisation}", 0)
+            consumer.assign([place])
+            await consumer.seek_to_end(place)
+            await consumer.position(place)
+            yield consumer
 
-    async def _listen(self, consumer: AIOKafkaConsumer) -> None:
+    async def _listen(self, organisation: str, consumer: AIOKafkaConsumer) -> None:
         """Opens every alert with its recipient's key, after its proof held."""
         async for record in consumer:
-            organisation = record.topic.removeprefix("alerts.v1.")
             try:
                 alert = open_alert(record.value, self._keys[organisation])
             except RefusedAlertError as error:
@@ -117,20 +121,18 @@ class Demonstration:
 
     async def _publish(self) -> None:
         """Every statement, in the scenarios' order, signed and sealed as its publisher."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap, acks="all", enable_idempotence=True
-        )
-        await producer.start()
-        try:
-            for scenario in self._scenarios:
-                for event in scenario.events:
-                    keys = self._keys[event.publisher]
-                    data = seal_statement(event, keys.identity, keys.epoch, os.urandom(32))
-                    await producer.send_and_wait(f"concerns.v1.{event.publisher}", data)
-                    # One after the other: a scenario is a story, and its order is part of it.
-                    await self._accounted_for(event.event_id)
-        finally:
-            await producer.stop()
+        async with AsyncExitStack() as stack:
+            producers: dict[str, AIOKafkaProducer] = {}
+            for event in (event for scenario in self._scenarios for event in scenario.events):
+                publisher = event.publisher
+                if publisher not in producers:
+                    opening = producer_of(self._settings, publisher)
+                    producers[publisher] = await stack.enter_async_context(opening)
+                keys = self._keys[publisher]
+                data = seal_statement(event, keys.identity, keys.epoch, os.urandom(32))
+                await producers[publisher].send_and_wait(f"concerns.v1.{publisher}", data)
+                # One after the other: a scenario is a story, and its order is part of it.
+                await self._accounted_for(event.event_id)
 
     async def _accounted_for(self, event_id: str) -> None:
         """Returns when every part of an event is closed in the ledger, or patience ends."""
@@ -141,7 +143,7 @@ class Demonstration:
                 return
             await asyncio.sleep(POLL_S / 4)
 
-    async def _watch(self, live: Live, listening: asyncio.Task[None]) -> bool:
+    async def _watch(self, live: Live, listening: asyncio.Future[Any]) -> bool:
         """Redraws until all is delivered; True if it was within patience."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:

@@ -9,6 +9,7 @@ import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from broker.shell.logs import foreign_loggers
+from broker.shell.security import security_of_process
 from broker.shell.settings import Settings
 
 MAX_REQUEST_BYTES = 12_582_912
@@ -23,9 +24,11 @@ def make_app(name: str, settings: Settings, *, partitions: int) -> faust.App:
     """A Faust app for one step: at-least-once, raw bytes, tables in RocksDB, no web server."""
     state = (settings.data_dir / "state" / name).resolve()
     state.mkdir(parents=True, exist_ok=True)
+    context = security_of_process(settings, name).get("ssl_context")
     return faust.App(
         f"broker-{name}",
         broker=f"kafka://{settings.kafka_bootstrap}",
+        broker_credentials=None if context is None else faust.SSLCredentials(context),
         store="rocksdb://?driver=rocksdict",
         datadir=str(state),
         processing_guarantee="at_least_once",
@@ -50,9 +53,10 @@ def make_app(name: str, settings: Settings, *, partitions: int) -> faust.App:
 async def make_producer(
     settings: Settings, transactional_id: str | None = None
 ) -> AIOKafkaProducer:
-    """A started producer that waits for all replicas and never sends a record twice."""
+    """A started producer of the process that `settings` name; never sends a record twice."""
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap,
+        **security_of_process(settings, settings.process),
         acks="all",
         enable_idempotence=True,
         linger_ms=LINGER_MS,
@@ -73,9 +77,10 @@ async def send_all(
 
 
 def committed_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
-    """A consumer that sees committed records only; assigned by hand, never by group."""
+    """A consumer of that process that sees committed records only; assigned by hand."""
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
+        **security_of_process(settings, settings.process),
         group_id=None,
         enable_auto_commit=False,
         isolation_level="read_committed",

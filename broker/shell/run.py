@@ -27,7 +27,8 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"usage: python -m broker.shell.run {'|'.join(PROCESSES)}\n")
         return 2
     _end_with_parent()
-    name, settings = arguments[0], Settings()
+    name = arguments[0]
+    settings = Settings().model_copy(update={"process": name})
     if name in {"ledger", "clock"}:
         if name == "ledger":
             from broker.shell.ledger_worker import run  # noqa: PLC0415 -- each process loads only its own step

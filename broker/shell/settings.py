@@ -39,6 +39,9 @@ class Settings(BaseSettings):
         "behind it); default: the key folder has one for each.",
     )
     kafka_key: Path | None = Field(None, description="Its private key (PEM, PKCS 8).")
+    process: str = Field(
+        "", description="Which process of the broker this is; the broker sets it itself."
+    )
     schemas_dir: Path = Field(PROJECT_DIR / "schemas", description="Schemas and code sets.")
     policies_dir: Path = Field(PROJECT_DIR / "policies", description="Law, agreements, register.")
     scenarios_dir: Path = Field(

@@ -10,17 +10,21 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from broker.client.connection import ClientError
 from broker.reference import load_connected
+from broker.shell.access import ensure_access
 from broker.shell.demonstration import Demonstration, Verify
-from broker.shell.embedded import EmbeddedKafka, EmbeddedKafkaError
+from broker.shell.embedded import EmbeddedKafkaError
 from broker.shell.keys import KeysError, make_keys
 from broker.shell.logs import configure
 from broker.shell.processes import ProcessesError, Supervisor
+from broker.shell.security import embedded_kafka, security_of_operator
 from broker.shell.settings import Settings
 from broker.shell.topics import TopicsError, ensure_topics
 
@@ -45,7 +49,7 @@ def run_up(
     except KeyboardInterrupt:
         out.print("\nStopped; nothing is left running.")
         return INTERRUPTED if once else 0
-    except (EmbeddedKafkaError, TopicsError, KeysError, ProcessesError) as error:
+    except (EmbeddedKafkaError, TopicsError, KeysError, ProcessesError, ClientError) as error:
         out.print(f"[red]{error}[/red]")
         return FAILED
 
@@ -53,10 +57,12 @@ def run_up(
 async def _serve(settings: Settings, out: Console, verify: Verify, *, once: bool) -> int:
     organisations = load_connected(settings.organisations_dir / "connected.yaml")
     make_keys(settings.keys_dir, organisations)
-    created = await ensure_topics(settings.kafka_bootstrap, organisations)
+    operator = security_of_operator(settings)
+    created = await ensure_topics(settings.kafka_bootstrap, organisations, security=operator)
+    rights = await _rights(settings, organisations, operator)
     out.print(
         f"Kafka at {settings.kafka_bootstrap}; {len(organisations)} organisations connected; "
-        f"{len(created)} topics made; state in {settings.data_dir}/"
+        f"{len(created)} topics made; {rights}; state in {settings.data_dir}/"
     )
     supervisor = Supervisor(_environment(settings), settings.data_dir / "log")
     supervisor.start()
@@ -76,6 +82,16 @@ async def _serve(settings: Settings, out: Console, verify: Verify, *, once: bool
         supervisor.stop()
 
 
+async def _rights(
+    settings: Settings, organisations: Sequence[str], security: Mapping[str, Any]
+) -> str:
+    """Sets rights and quotas, and says how many there are."""
+    if settings.kafka_security == "plaintext":
+        return "[red]no TLS and no rights: whoever reaches this Kafka may read and write all[/red]"
+    change = await ensure_access(settings.kafka_bootstrap, organisations, security=security)
+    return f"TLS; {change.rights} rights, {change.added} added, {change.removed} taken away"
+
+
 async def _watch(supervisor: Supervisor) -> None:
     while True:
         supervisor.watch()
@@ -89,7 +105,8 @@ def _kafka(settings: Settings, out: Console) -> Iterator[str]:
         yield settings.kafka_bootstrap
         return
     with out.status("Starting the embedded Apache Kafka ..."):
-        kafka = EmbeddedKafka(settings.data_dir / "kafka").start()
+        organisations = load_connected(settings.organisations_dir / "connected.yaml")
+        kafka = embedded_kafka(settings, organisations).start()
     try:
         yield kafka.bootstrap
     finally:
@@ -117,6 +134,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     """What the child processes must know; paths made absolute."""
     return {
         "BROKER_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "BROKER_KAFKA_SECURITY": settings.kafka_security,
         "BROKER_DATA_DIR": str(Path(settings.data_dir).resolve()),
         "BROKER_SCHEMAS_DIR": str(settings.schemas_dir),
         "BROKER_POLICIES_DIR": str(settings.policies_dir),

@@ -1,4 +1,4 @@
-"""One whole broker for the tests that only talk to it: its three processes on the tests' Kafka."""
+"""One whole broker for the tests that only talk to it: its processes on a Kafka of its own."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from pathlib import Path
 import pytest
 
 from broker.reference import load_connected
-from tests.simulation.harness import Broker
+from tests.simulation.harness import Broker, secured_kafka
 
 ORGANISATIONS = Path(__file__).resolve().parents[2] / "policies/organisations/connected.yaml"
 
 
 @pytest.fixture(scope="session")
-def running(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker that runs for as long as the tests do."""
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker that runs for as long as the tests do, on a Kafka with TLS and rights."""
     data_dir = tmp_path_factory.mktemp("broker") / "var"
-    broker = Broker(kafka, data_dir, load_connected(ORGANISATIONS))
-    broker.prepare()
-    broker.start_all()
-    try:
-        yield broker
-    finally:
-        broker.stop()
+    organisations = load_connected(ORGANISATIONS)
+    with secured_kafka(data_dir, organisations) as kafka:
+        broker = Broker(kafka.bootstrap, data_dir, organisations)
+        broker.prepare()
+        broker.start_all()
+        try:
+            yield broker
+        finally:
+            broker.stop()

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from broker.auditor.verify import verify_ledger
+from broker.client.connection import producer_of
 from broker.model import types as t
 from broker.model.codec import encode
 from broker.model.envelope import seal_statement, signing_input
 from broker.model.types import ConcernEvent, Envelope, ReceiptContent
-from broker.shell.kafka import make_producer
 from broker.shell.keys import load_agency_keys
 from tests.simulation.harness import Broker, fresh_event, receipts_of
 
@@ -112,11 +112,8 @@ def answers(broker: Broker, owner: str, records: list[bytes]) -> list[ReceiptCon
     """Writes the records to the owner's topic, one after the other; their receipts, in that order."""
 
     async def send() -> list[ReceiptContent]:
-        producer = await make_producer(broker.settings)
-        try:
+        async with producer_of(broker.settings, owner) as producer:
             sent = [await producer.send_and_wait(f"concerns.v1.{owner}", one) for one in records]
-        finally:
-            await producer.stop()
         for _ in range(round(WITHIN_S / 0.3)):
             receipts = await receipts_of(broker.settings, owner)
             by_offset = {one.source_offset: one for one in receipts}

@@ -31,13 +31,18 @@ from tests.client.recorded import NOW, Sending
 pytestmark = pytest.mark.kafka
 
 
+def opened(kafka: str, folder: Path) -> Settings:
+    """Settings for the tests' open Kafka: what is tried here is the same with TLS and without."""
+    return Settings(kafka_bootstrap=kafka, data_dir=folder, kafka_security="plaintext")
+
+
 class Agency:
     """One organisation with topics and keys, and a broker that sends to it."""
 
     def __init__(self, kafka: str, folder: Path, code: str) -> None:
         self.code = code
         self.sending = Sending(folder, code)
-        self.settings = Settings(kafka_bootstrap=kafka, data_dir=folder)
+        self.settings = opened(kafka, folder)
 
     async def receives(self, *messages: tuple[str, bytes], transaction: str = "") -> None:
         """Puts messages on topics of the organisation, with `transaction` as the ledger does."""
@@ -216,10 +221,10 @@ async def test_what_is_missing_to_connect_is_named(
     kafka: str, agency: Agency, tmp_path: Path
 ) -> None:
     """No address, nobody there, no topics, no keys: each says what to do."""
-    nowhere = Settings(kafka_bootstrap="", data_dir=tmp_path)
-    silent = Settings(kafka_bootstrap="127.0.0.1:9", data_dir=tmp_path)
+    nowhere = opened("", tmp_path)
+    silent = opened("127.0.0.1:9", tmp_path)
     Sending(tmp_path / "unknown", "NOT-THERE")
-    unknown = Settings(kafka_bootstrap=kafka, data_dir=tmp_path / "unknown")
+    unknown = opened(kafka, tmp_path / "unknown")
     for settings, code, error, said in (
         (nowhere, agency.code, ClientError, "BROKER_KAFKA_BOOTSTRAP"),
         (silent, agency.code, ClientError, "127.0.0.1:9"),

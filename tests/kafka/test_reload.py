@@ -15,8 +15,7 @@ from broker.auditor.verify import verify_ledger
 from broker.ledger import read_entries
 from broker.model.types import ConcernEvent
 from broker.reference import load_connected
-from broker.shell.embedded import EmbeddedKafka
-from tests.simulation.harness import Broker, fresh_event
+from tests.simulation.harness import Broker, fresh_event, secured_kafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +72,7 @@ def test_a_change_comes_into_force_a_broken_one_does_not_and_nothing_is_lost(
     agreement = policies / SCHOOL
     good = agreement.read_text(encoding="utf-8")
     assert BEFORE in good
-    with EmbeddedKafka(tmp_path / "kafka") as kafka:
+    with secured_kafka(tmp_path / "var", organisations) as kafka:
         broker = Broker(kafka.bootstrap, tmp_path / "var", organisations, policies)
         broker.prepare()
         broker.start_all()

@@ -63,7 +63,11 @@ def test_a_missing_or_an_unexpected_delivery_is_named_and_exits_one(tmp_path: Pa
 def test_an_external_kafka_is_used_where_one_is_named(tmp_path: Path) -> None:
     """With BROKER_KAFKA_BOOTSTRAP set no Kafka is embedded, and all goes as before."""
     with EmbeddedKafka(tmp_path / "theirs") as theirs:
-        done = up(tmp_path / "ours", "--once", BROKER_KAFKA_BOOTSTRAP=theirs.bootstrap)
+        theirs_is_open = {
+            "BROKER_KAFKA_BOOTSTRAP": theirs.bootstrap,
+            "BROKER_KAFKA_SECURITY": "plaintext",
+        }
+        done = up(tmp_path / "ours", "--once", **theirs_is_open)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (tmp_path / "ours" / "kafka").exists()

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from broker.client.connection import consumer_of, producer_of
 from broker.client.opening import open_alert
 from broker.examples import example
 from broker.model.codec import decode
@@ -36,7 +37,11 @@ from broker.model.types import (
     Receipt,
     ReceiptContent,
 )
+from broker.shell.access import ensure_access
+from broker.shell.certificates import authority_of
+from broker.shell.embedded import EmbeddedKafka
 from broker.shell.keys import AgencyKeys, load_agency_keys, make_keys, unwrap
+from broker.shell.security import embedded_kafka, security_of_operator
 from broker.shell.settings import Settings
 from broker.shell.topics import ensure_topics
 
@@ -61,6 +66,11 @@ def fresh_event(_number: int = 0) -> ConcernEvent:
     )
 
 
+def secured_kafka(data_dir: Path, organisations: Sequence[str]) -> EmbeddedKafka:
+    """The embedded Kafka of a broker's data folder as `broker up` runs it: TLS and rights."""
+    return embedded_kafka(Settings(data_dir=data_dir), organisations, quiet=True)
+
+
 class Broker:
     """The processes of one broker, each of which can be killed and started at will."""
 
@@ -72,7 +82,13 @@ class Broker:
         policies_dir: Path | None = None,
         witnesses: Path | None = None,
     ) -> None:
-        self.settings = Settings(kafka_bootstrap=bootstrap, data_dir=data_dir)
+        # A Kafka of `secured_kafka` has made certificates in this folder; any other is open.
+        secured = authority_of(data_dir / "keys").exists()
+        self.settings = Settings(
+            kafka_bootstrap=bootstrap,
+            data_dir=data_dir,
+            kafka_security="ssl" if secured else "plaintext",
+        )
         if policies_dir is not None:
             self.settings = self.settings.model_copy(update={"policies_dir": policies_dir})
         if witnesses is not None:
@@ -81,15 +97,22 @@ class Broker:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def prepare(self) -> None:
-        """Keys and topics."""
+        """Keys, topics, and where Kafka is secured, rights."""
         make_keys(self.settings.keys_dir, self.organisations)
-        asyncio.run(ensure_topics(self.settings.kafka_bootstrap, self.organisations))
+        asyncio.run(self._prepare_kafka())
+
+    async def _prepare_kafka(self) -> None:
+        bootstrap, operator = self.settings.kafka_bootstrap, security_of_operator(self.settings)
+        await ensure_topics(bootstrap, self.organisations, security=operator)
+        if self.settings.kafka_security == "ssl":
+            await ensure_access(bootstrap, self.organisations, security=operator)
 
     def start(self, name: str, crash_at: str = "", clock_ahead_s: float = 0.0) -> None:
         """Starts a process, armed to die at `crash_at` if given; a clock may look ahead."""
         environment = {
             **os.environ,
             "BROKER_KAFKA_BOOTSTRAP": self.settings.kafka_bootstrap,
+            "BROKER_KAFKA_SECURITY": self.settings.kafka_security,
             "BROKER_DATA_DIR": str(self.settings.data_dir),
             "BROKER_POLICIES_DIR": str(self.settings.policies_dir),
             "BROKER_CRASH_AT": crash_at,
@@ -161,17 +184,16 @@ class Broker:
 
     async def publish(self, events: Sequence[ConcernEvent]) -> None:
         """Publishes each event as its publisher, as an agency's own client would."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self.settings.kafka_bootstrap, acks="all", enable_idempotence=True
-        )
-        await producer.start()
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            producers: dict[str, Any] = {}
             for event in events:
-                keys = load_agency_keys(self.settings.keys_dir, event.publisher)
+                publisher = event.publisher
+                if publisher not in producers:
+                    opening = producer_of(self.settings, publisher)
+                    producers[publisher] = await stack.enter_async_context(opening)
+                keys = load_agency_keys(self.settings.keys_dir, publisher)
                 data = seal_statement(event, keys.identity, keys.epoch, os.urandom(32))
-                await producer.send_and_wait(f"concerns.v1.{event.publisher}", data)
-        finally:
-            await producer.stop()
+                await producers[publisher].send_and_wait(f"concerns.v1.{publisher}", data)
 
 
 class Delivered(msgspec.Struct):
@@ -185,10 +207,14 @@ class Delivered(msgspec.Struct):
 
 
 async def delivered(settings: Settings, organisations: Sequence[str]) -> Delivered:
-    """Reads every alert and receipt topic from its start to its end and opens each with its key."""
+    """Reads every alert and receipt topic from its start to its end and opens each with its key.
+
+    As the operator, who alone may read all: an organisation sees only its own.
+    """
     topics = [f"{kind}.v1.{code}" for code in organisations for kind in ("alerts", "receipts")]
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
+        **security_of_operator(settings),
         group_id=None,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
@@ -240,17 +266,8 @@ def _count(record: Any, settings: Settings, found: Delivered) -> None:
 
 async def receipts_of(settings: Settings, organisation: str) -> list[ReceiptContent]:
     """Every receipt of one organisation, opened, in order."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap,
-        group_id=None,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-    )
-    await consumer.start()
-    try:
+    async with consumer_of(settings, organisation) as consumer:
         records = await _all_records(consumer, [f"receipts.v1.{organisation}"])
-    finally:
-        await consumer.stop()
     keys = load_agency_keys(settings.keys_dir, organisation)
     return [decode(_opened(decode(one.value, Receipt), keys), ReceiptContent) for one in records]
 

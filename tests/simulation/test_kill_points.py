@@ -20,11 +20,16 @@ from broker.auditor.verify import verify_ledger
 from broker.ledger import WitnessKey, cosigners, verifier_key
 from broker.model.types import ConcernEvent
 from broker.shell.crash import POINTS
-from broker.shell.embedded import EmbeddedKafka
 from broker.shell.keys import load_broker_keys, make_keys
 from tests.ledger.witness import SmallWitness, small_witness
 from tests.oracle import expected_alerts
-from tests.simulation.harness import Broker, delivered, fresh_event, wait_for_receipts
+from tests.simulation.harness import (
+    Broker,
+    delivered,
+    fresh_event,
+    secured_kafka,
+    wait_for_receipts,
+)
 
 SEED = 20221123
 RANDOM_KILLS = 6
@@ -44,7 +49,7 @@ def test_no_kill_loses_doubles_or_hides_anything(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     sent: list[ConcernEvent] = []
     with (
-        EmbeddedKafka(tmp_path / "kafka") as kafka,
+        secured_kafka(tmp_path / "var", organisations) as kafka,
         small_witness(logs_of(tmp_path / "var", organisations)) as witness,
     ):
         witnesses = witnesses_file(tmp_path / "witnesses.yaml", witness)
