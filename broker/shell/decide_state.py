@@ -92,10 +92,11 @@ def remove(table: Any, key: bytes) -> None:
 def compact(table: Any) -> None:
     """Rewrites the files of a table's open partitions, and opens them anew.
 
-    RocksDB keeps what was removed until its files are merged, and the bounds of old files until the
-    next opening. Faust opens a partition again when it next asks for it.
+    RocksDB keeps what was removed until its files are merged, and the bounds of old files until it is
+    opened the next time.
     """
-    opened = table.data._dbs  # noqa: SLF001 -- Faust has no way to compact a table
+    store = table.data
+    opened = store._dbs  # noqa: SLF001 -- Faust has no way to compact a table
     options = CompactOptions()
     options.set_bottommost_level_compaction(BottommostLevelCompaction.force_optimized())
     for partition in list(opened):
@@ -103,6 +104,7 @@ def compact(table: Any) -> None:
         database.flush()
         database.compact_range(None, None, options)
         database.close()
+        store._db_for_partition(partition)  # noqa: SLF001 -- opens it again
 
 
 class PartReader:

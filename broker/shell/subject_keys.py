@@ -1,9 +1,9 @@
 """Subjects' keys: made on first use, and destroyed so that no byte of them is left in the file.
 
 Destroying a key makes everything that was sealed under it unreadable at once. SQLite overwrites what
-it deletes (`secure_delete`), the write-ahead log is emptied, and the bytes are then looked for: where
-they are still there the whole file is written anew. What a journalling file system, an SSD or a backup
-keeps of earlier blocks is beyond this (docs/adr/0015-erasure-and-retention.md).
+it deletes (`secure_delete`), then the file is written anew and its write-ahead log emptied. What a
+journalling file system, an SSD or a backup keeps of earlier blocks is beyond this
+(docs/adr/0015-erasure-and-retention.md).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS subject_key (part_key TEXT PRIMARY KEY, key BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS erasure (
     act_set_id TEXT NOT NULL, tag TEXT NOT NULL, place INTEGER NOT NULL, erased_at INTEGER NOT NULL,
-    certificate BLOB NOT NULL, clean INTEGER NOT NULL, PRIMARY KEY (act_set_id, tag)) WITHOUT ROWID;
+    certificate BLOB NOT NULL, PRIMARY KEY (act_set_id, tag)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hold (
     part_key TEXT PRIMARY KEY, reason TEXT NOT NULL, actor TEXT NOT NULL, since INTEGER NOT NULL)
     WITHOUT ROWID;
@@ -123,13 +123,10 @@ class SubjectKeys:
         """
         stated = erasure(datetime.datetime.now(datetime.UTC))
         with self._transaction():
-            row = self._database.execute(
-                "SELECT key FROM subject_key WHERE part_key = ?", (part_key,)
-            ).fetchone()
             self._database.execute("DELETE FROM subject_key WHERE part_key = ?", (part_key,))
             self._database.execute("DELETE FROM hold WHERE part_key = ?", (part_key,))
             self._database.execute(
-                "INSERT OR IGNORE INTO erasure VALUES (?, ?, ?, ?, ?, 0)",
+                "INSERT OR IGNORE INTO erasure VALUES (?, ?, ?, ?, ?)",
                 (
                     stated.act_set_id,
                     stated.tag,
@@ -140,11 +137,7 @@ class SubjectKeys:
             )
         self.forget()
         point("decide.key_destroyed")
-        self._scrub(part_key.encode(), bytes(row[0]) if row else None)
-        self._database.execute(
-            "UPDATE erasure SET clean = 1 WHERE act_set_id = ? AND tag = ?",
-            (stated.act_set_id, stated.tag),
-        )
+        self._scrub()
 
     def erasure(self, act_set_id: str, tag: str) -> Erasure | None:
         """What an act did to the subject of that tag, if its key was destroyed by it."""
@@ -218,21 +211,15 @@ class SubjectKeys:
             self._erased = {tag: (place, at) for tag, place, at in rows}
         return self._erased
 
-    def _scrub(self, token: bytes, key: bytes | None) -> None:
-        """Neither token nor key is left in the file and its write-ahead log.
+    def _scrub(self) -> None:
+        """Writes the file anew from what is still in it, and empties the write-ahead log.
 
-        `key` is None where a crash came between: then the file is written anew in any case. Raises
-        KeysError where the key cannot be got rid of.
+        The bytes are not looked for here: reading the file beside SQLite in one process would drop
+        SQLite's locks on it. Raises KeysError where another program reads it for too long.
         """
         self._empty_log()
-        if key is None or self._holds(key) or self._holds(token):
-            self._database.execute("VACUUM")
-            self._empty_log()
-        if key is not None and self._holds(key):
-            raise KeysError(
-                f"a destroyed key is still in {self._path}: no other program may have the file "
-                "open; close it and start the broker again, which finishes the erasure"
-            )
+        self._database.execute("VACUUM")
+        self._empty_log()
 
     def _empty_log(self) -> None:
         (busy, _, _) = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -241,10 +228,6 @@ class SubjectKeys:
                 f"{self._path} is being read by another program, so a destroyed key cannot be "
                 "overwritten: close it and start the broker again, which finishes the erasure"
             )
-
-    def _holds(self, trace: bytes) -> bool:
-        log = self._path.with_name(self._path.name + "-wal")
-        return any(trace in one.read_bytes() for one in (self._path, log) if one.exists())
 
     def _add_newest(self) -> None:
         """A file of an earlier broker does not say when a subject was last heard of: now, then."""
