@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from broker.model.canonical import canonical_json
+from broker.record import PolicyHashes
 
 FORMAT = 1
 Outcome = Literal["PERMIT", "DENY", "REVIEW"]
@@ -137,8 +138,17 @@ class Closing(_OfPart, frozen=True, kw_only=True, tag="closing"):
     receipt_set_id: str
     facts_hash: str
     rows_hash: str
+    policy_bundle: str = ""
+    geography: str = ""
+    register: str = ""
+    parameters: str = ""
     flags: tuple[str, ...] = ()
     act_set_id: str | None = None
+
+    @property
+    def hashes(self) -> PolicyHashes:
+        """By what the set was decided."""
+        return PolicyHashes(self.policy_bundle, self.geography, self.register, self.parameters)
 
 
 Leaf = Accepted | Duplicate | Rejected | Action | Certificate | Link | Decision | Closing

@@ -1,8 +1,9 @@
 """Replays a ledger: makes every decision set again from its sealed facts and compares the leaves.
 
-Pure: leaves, sealed bytes, keys and a policy in, verdicts out. The set is made under the policy that
-is given but names the hashes that its closing leaf records, so that what differs is what would have
-been decided otherwise, and not that the rules have another name. Which set is about whom is found by
+Pure: leaves, sealed bytes, keys and policies in, verdicts out. A set is made by the policy that its
+closing leaf names, where the ledger's archive has it. Else it is made under the policy that is given but
+names the recorded hashes, so that what differs is what would have been decided otherwise, and not that
+the rules have another name. Which set is about whom is found by
 the hash that it is named by: a set that no held key fits counts as erased, so run
 `broker audit verify` as well, which holds the names against what was accepted.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from hashlib import sha256
+from types import MappingProxyType
 
 import msgspec
 
@@ -24,8 +26,10 @@ from broker.auditor.subjects import Subjects
 from broker.flow import Policy
 from broker.model.sealer import Sealer
 from broker.model.sealing import DataKey, SealError
+from broker.record import PolicyHashes
 
 KEY_BYTES = 32
+NOTHING_ARCHIVED: Mapping[PolicyHashes, Policy] = MappingProxyType({})
 RULES = ("policy_bundle", "geography", "register", "parameters")
 
 NOT_OPEN = (
@@ -97,10 +101,17 @@ class ReplayKeys(msgspec.Struct, frozen=True):
 
 
 def replay_sets(
-    sets: Iterable[RecordedSet], beside: Beside, keys: ReplayKeys, policy: Policy
+    sets: Iterable[RecordedSet],
+    beside: Beside,
+    keys: ReplayKeys,
+    policy: Policy,
+    archived: Mapping[PolicyHashes, Policy] = NOTHING_ARCHIVED,
 ) -> Iterator[Replayed]:
-    """Each set with its verdict, in the order given; a later round must come after those before it."""
-    work = _Replay(beside, keys, policy)
+    """Each set with its verdict, in the order given; a later round must come after those before it.
+
+    A set is made by what it was decided by, where that is among `archived`, else by `policy`.
+    """
+    work = _Replay(beside, keys, policy, archived)
     held = tuple(sets)
     for one in held:
         work.erased.take(one.part, one.closing.round, one.closing.flags)
@@ -122,10 +133,17 @@ def stand_in_sealer() -> Sealer:
 class _Replay:
     """Carries the state of each part from one of its rounds to the next."""
 
-    def __init__(self, beside: Beside, keys: ReplayKeys, policy: Policy) -> None:
+    def __init__(
+        self,
+        beside: Beside,
+        keys: ReplayKeys,
+        policy: Policy,
+        archived: Mapping[PolicyHashes, Policy],
+    ) -> None:
         self._beside = beside
         self._keys = keys
         self._policy = policy
+        self._archived = archived
         self._sealer = keys.sealer or stand_in_sealer()
         self._subjects = Subjects(keys.subjects)
         self.erased = ErasedParts()
@@ -158,7 +176,8 @@ class _Replay:
     def _replayed(
         self, one: RecordedSet, before: Replayable | None, sealed: bytes, subject_key: bytes
     ) -> Replayed:
-        policy = msgspec.structs.replace(self._policy, hashes=one.hashes)
+        used = self._archived.get(one.hashes, self._policy)
+        policy = msgspec.structs.replace(used, hashes=one.hashes)
         try:
             facts = open_facts(sealed, subject_key, one.closing.set_id)
             if before is None:
@@ -202,8 +221,9 @@ class _Replay:
         return None
 
     def _rules(self, one: RecordedSet) -> tuple[RuleChange, ...]:
+        """What differs between what the set was decided by and what it is made by now."""
         then = msgspec.structs.astuple(one.hashes)
-        now = msgspec.structs.astuple(self._policy.hashes)
+        now = msgspec.structs.astuple(self._archived.get(one.hashes, self._policy).hashes)
         pairs = zip(RULES, then, now, strict=True)
         return tuple(RuleChange(of, old, new) for of, old, new in pairs if old != new)
 

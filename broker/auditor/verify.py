@@ -14,15 +14,17 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from broker.auditor.accounts import Accounts
+from broker.auditor.accounts import Accounts, Where
+from broker.auditor.archived import check_archive
 from broker.auditor.cosigned import cosigned_count, cosigners_of
-from broker.auditor.leaves import read_leaf, read_own_leaf
+from broker.auditor.leaves import Closing, Leaf, read_leaf, read_own_leaf
 from broker.auditor.log import entries_of, log_checkpoint, log_key
 from broker.auditor.report import BadLedgerError, CosignedCount, Report
 from broker.auditor.sidecars import check_store
 from broker.auditor.snapshot import LogFiles, ShardFiles, read_checkpoints, read_shards, running
 from broker.auditor.stored import SeenLog
 from broker.ledger import Checkpoint, VerifierKey, WitnessKey, leaf_hash
+from broker.record import PolicyHashes
 
 READINGS = 5
 SETTLES_WITHIN_S = 0.3
@@ -81,6 +83,7 @@ class _Verification:
         self._accounts = Accounts()
         self._checkpoints: list[Checkpoint] = []
         self._public_keys: dict[bytes, str] = {}
+        self._decided_by: dict[PolicyHashes, tuple[Where, int]] = {}
         self._logs = 0
         self._entries = 0
         self._notes: list[str] = [] if keys is not None else [NO_KEYS]
@@ -99,6 +102,8 @@ class _Verification:
             self._accounts.close(allow_open=self._allow_open)
             for shard, checkpoint in zip(self.shards, self._checkpoints, strict=True):
                 self._take_store(shard, checkpoint)
+            note = check_archive(ledger_dir, self._decided_by)
+            self._notes += [note] if note else []
         except BadLedgerError as error:
             return str(error).encode("utf-8", "backslashreplace").decode("utf-8")
         self._notes += self._accounts.gaps()
@@ -132,7 +137,7 @@ class _Verification:
             hashes.append(leaf_hash(data))
             if fault is None:
                 try:
-                    self._accounts.take(shard.name, index, read_leaf(data))
+                    self._take_leaf(shard.name, index, read_leaf(data))
                 except BadLedgerError as error:
                     fault = error
                 except ValueError as error:
@@ -142,6 +147,12 @@ class _Verification:
             raise fault
         self._accounts.end_of_log(shard.name)
         self._logs += 1
+
+    def _take_leaf(self, shard: str, index: int, leaf: Leaf) -> None:
+        self._accounts.take(shard, index, leaf)
+        if isinstance(leaf, Closing):
+            where, count = self._decided_by.get(leaf.hashes, (Where(shard, index), 0))
+            self._decided_by[leaf.hashes] = where, count + 1
 
     def _take_own_log(
         self, shard: ShardFiles, above: Checkpoint, folder: str, log: LogFiles

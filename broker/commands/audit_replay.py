@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,10 @@ from broker.auditor.replaying import (
 )
 from broker.commands.errors import CommandError
 from broker.commands.policy_shadow import SUBJECT_KEYS, keys_dir
+from broker.flow import Policy
 from broker.model.sealer import Sealer
+from broker.policies.archive import ARCHIVE, ArchiveError, NotArchivedError, load_archived
+from broker.record import PolicyHashes
 from broker.shell.keys import KeysError, load_broker_keys, read_subject_keys
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
@@ -43,6 +46,8 @@ class ReplayRun(msgspec.Struct, frozen=True):
     replayed: tuple[Replayed, ...]
     unsealed: str
     """Why what the seal gives was not compared; empty where it was."""
+    earlier: int = 0
+    """Sets that were decided by other policies than the present ones, and made by those again."""
 
     @property
     def ok(self) -> bool:
@@ -62,10 +67,10 @@ class ReplayRun(msgspec.Struct, frozen=True):
 
 
 def replay(settings: Settings, ledger: Path | None, keys: Path | None) -> ReplayRun:
-    """Replays a whole ledger under the present policies; changes nothing.
+    """Replays a whole ledger, each set by what it was decided by; changes nothing.
 
-    Raises CommandError where there is no ledger, or one that cannot be read, and KeysError where no
-    subjects' keys lie.
+    Where the ledger's archive lacks that, by the present policies. Raises CommandError where there is
+    no ledger, or one that cannot be read, and KeysError where no subjects' keys lie.
     """
     folder = ledger or settings.ledger_dir
     if not shards_of(folder):
@@ -84,8 +89,25 @@ def replay(settings: Settings, ledger: Path | None, keys: Path | None) -> Replay
         raise CommandError(
             f"{folder} holds a leaf that cannot be read ({error}): run `broker audit verify {folder}`"
         ) from error
-    found = replay_sets(sets, beside, ReplayKeys(subjects, sealer), policy)
-    return ReplayRun(tuple(found), unsealed)
+    archived = _archived(folder, {one.hashes for one in sets})
+    found = replay_sets(sets, beside, ReplayKeys(subjects, sealer), policy, archived)
+    earlier = sum(one.hashes in archived and one.hashes != policy.hashes for one in sets)
+    return ReplayRun(tuple(found), unsealed, earlier)
+
+
+def _archived(folder: Path, named: Iterable[PolicyHashes]) -> dict[PolicyHashes, Policy]:
+    """What the archive has of that. Raises CommandError for a damaged folder in it."""
+    found: dict[PolicyHashes, Policy] = {}
+    for hashes in named:
+        try:
+            found[hashes] = load_archived(folder / ARCHIVE, hashes)
+        except NotArchivedError:
+            continue
+        except ArchiveError as error:
+            raise CommandError(
+                f"{error}; nothing is replayed from it: run `broker audit verify {folder}`"
+            ) from error
+    return found
 
 
 def rows_of(run: ReplayRun) -> Iterator[Row]:
@@ -100,6 +122,7 @@ def rows_of(run: ReplayRun) -> Iterator[Row]:
         "rules_changed": [
             {**msgspec.to_builtins(change), "sets": count} for change, count in run.rules.items()
         ],
+        "by_archived_policies": run.earlier,
         "not_compared": sorted(OF_THE_SEAL) if run.unsealed else [],
     }
 
@@ -114,6 +137,8 @@ def show(out: Console, run: ReplayRun) -> None:
         f"({count} sets)"
         for change, count in run.rules.items()
     ]
+    if run.earlier:
+        lines.append(f"{run.earlier} sets made by the archived policies that they were decided by")
     if run.unsealed:
         lines.append(f"not compared: {', '.join(sorted(OF_THE_SEAL))} ({run.unsealed})")
     for line in (*lines, summary_line(run)):

@@ -29,7 +29,7 @@ from broker.offline import Outcome as FlowOutcome
 from broker.reception import Reception
 from broker.record import Decided
 from broker.reference import load_connected
-from broker.shell.policy import load_policy
+from broker.shell.policy import archive_in, load_policy
 from broker.shell.settings import Settings
 
 SECRET_BYTES = 32
@@ -69,6 +69,7 @@ def decider(
         yield lambda lines: decide_lines(lines, flow, policy, now)
         return
     with new_ledger(ledger, settings.name, policy.reference, connected) as recorder:
+        archive_in(ledger, settings, policy)
         recording = OfflineFlow(
             policy, recorder.reception, recorder.subject_key, recorder.destroy_key
         )

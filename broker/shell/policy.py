@@ -11,10 +11,7 @@ from pathlib import Path
 import structlog
 
 from broker.flow import Policy
-from broker.model.canonical import canonical_json, digest
-from broker.policies import load_bundle
-from broker.record import PolicyHashes
-from broker.reference import load_reference
+from broker.policies.archive import ARCHIVE, Sources, archive_policy, load_files
 from broker.shell.settings import Settings
 from broker.weigh import DEFAULT_PARAMETERS
 
@@ -27,19 +24,17 @@ log = structlog.get_logger()
 
 def load_policy(settings: Settings) -> Policy:
     """The policy in force, with the hashes by which every record names it."""
-    reference = load_reference(settings.codesets_dir, settings.organisations_dir)
-    bundle = load_bundle(settings.policies_dir, reference)
-    return Policy(
-        reference=reference,
-        bundle=bundle,
-        parameters=DEFAULT_PARAMETERS,
-        hashes=PolicyHashes(
-            bundle=bundle.bundle_hash,
-            geography=reference.geography_hash,
-            register=reference.register_hash,
-            parameters=digest(canonical_json(DEFAULT_PARAMETERS)),
-        ),
-    )
+    return load_files(sources_of(settings), DEFAULT_PARAMETERS)
+
+
+def sources_of(settings: Settings) -> Sources:
+    """The folders that the policy in force is loaded from."""
+    return Sources(settings.policies_dir, settings.codesets_dir, settings.organisations_dir)
+
+
+def archive_in(ledger_dir: Path, settings: Settings, policy: Policy) -> None:
+    """Keeps beside a ledger what it is decided by, once for each hash. Raises ArchiveError, OSError."""
+    archive_policy(ledger_dir / ARCHIVE, sources_of(settings), policy)
 
 
 def settle() -> None:
@@ -58,7 +53,8 @@ class PolicyHolder:
     Ask `current()` once for a part and use that value to the end of the part: a policy is
     immutable, so a part is decided and recorded by exactly one. Changed files are taken when they
     have been still from one look to the next, are loaded whole beside the old policy, and come into
-    force together. Of files that cannot be loaded nothing is used: alarm `policy_not_loaded`.
+    force together. Of files that cannot be loaded nothing is used: alarm `policy_not_loaded`. Before
+    anything is decided by a policy it lies in the ledger's archive, for replay.
     """
 
     def __init__(
@@ -73,6 +69,7 @@ class PolicyHolder:
         self._wait = wait
         self._taken = self._seen = _stamp(settings)
         self._policy = load_policy(settings)
+        archive_in(settings.ledger_dir, settings, self._policy)
         settle()
         self._looked_at = clock()
         self._loading: threading.Thread | None = None
@@ -108,6 +105,7 @@ class PolicyHolder:
         started = time.perf_counter()
         try:
             policy = load_policy(self._settings)
+            archive_in(self._settings.ledger_dir, self._settings, policy)
         except Exception as error:  # noqa: BLE001 -- whatever is wrong with new files, the old policy stays
             path = getattr(error, "path", None)
             log.error(

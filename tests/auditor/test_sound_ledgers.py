@@ -212,7 +212,7 @@ def test_one_key_file_is_enough_for_every_log(sound: Path, tmp_path: Path) -> No
     for file in files:
         report = verify_ledger(sound, keys_from_file(file))
         assert report.ok, report.first_bad
-        assert report.notes == ()
+        assert not any("keys were taken" in note for note in report.notes)
     assert "log.vkey beside each log" in verify_ledger(sound).notes[0]
 
 
