@@ -33,6 +33,10 @@ prove: $(STAMP) ## Prove law and agreements by Cedar's analysis. Builds the Ceda
 audit: $(STAMP) ## Bill of materials, licences, pins, known vulnerabilities. ARGS=--offline: without the last.
 	@scripts/audit $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## Fuzz every parser with Atheris, a million cases. ARGS="--cases 10000 --target note" for less.
+	@scripts/fuzz $(ARGS)
+
 .PHONY: lint
 lint: $(STAMP) ## Check style, types and layers only.
 	@$(BIN)/ruff check $(SOURCES)
@@ -49,6 +53,7 @@ format: $(STAMP) ## Put the source in the project's format, mending what can be 
 lock: $(STAMP) ## Resolve the Python dependencies anew into requirements/*.lock.
 	@$(UV_COMPILE) --upgrade --group dev pyproject.toml -o requirements/project.lock
 	@$(UV_COMPILE) --upgrade --group pyproject.toml:prove -o requirements/prove.lock
+	@$(UV_COMPILE) --upgrade --group pyproject.toml:fuzz -o requirements/fuzz.lock
 	@$(UV_COMPILE) --no-deps requirements/bootstrap.in -o requirements/bootstrap.lock
 
 .PHONY: clean

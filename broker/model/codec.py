@@ -17,6 +17,15 @@ from typing import Any, TypeVar
 import fastavro
 import msgspec
 
+from broker.model.bounds import (
+    MAX_ITEMS,
+    SCAN_ABOVE_BYTES,
+    NotReadableError,
+    TooManyItemsError,
+    Walk,
+    check_items,
+    walker,
+)
 from broker.model.schemas import SCHEMAS_DIR, fingerprint_of, parsed_schemas
 
 MARKER = b"\xc3\x01"
@@ -66,7 +75,7 @@ def decode(
     """The value of type `kind` in `data`, written under today's or any released schema.
 
     `registry` maps Confluent schema ids to fingerprints; without one that framing is refused.
-    Raises CodecError with reason `not_avro`, `unknown_schema` or `truncated`.
+    Raises CodecError with reason `not_avro`, `unknown_schema`, `truncated` or `too_large`.
     """
     name, writer, body_at = _writer_of(data, registry)
     if name != kind.__name__:
@@ -75,6 +84,8 @@ def decode(
             f"the record is a {name} where a {kind.__name__} is expected: "
             "publish it to the topic of its kind",
         )
+    if len(data) > SCAN_ABOVE_BYTES:
+        _check_bounds(data, name, writer, body_at)
     stream = io.BytesIO(data)
     stream.seek(body_at)
     reader = parsed_schemas()[name]
@@ -92,6 +103,28 @@ def decode(
             f"{len(data) - stream.tell()} bytes follow the {name}: send one record a message",
         )
     return from_builtins(plain, kind)
+
+
+@cache
+def _walk_of(fingerprint: bytes) -> Walk:
+    return walker(_known_writers()[fingerprint][1])
+
+
+def _check_bounds(data: bytes, name: str, writer: Any, body_at: int) -> None:
+    """A large record is refused before anything is made of it if it would become too much."""
+    try:
+        check_items(_walk_of(fingerprint_of(writer)), data, body_at)
+    except TooManyItemsError:
+        raise CodecError(
+            "too_large",
+            f"the {name} holds more than {MAX_ITEMS:,} list entries: send it in several records",
+        ) from None
+    except NotReadableError:
+        raise CodecError(
+            "truncated",
+            f"the Avro body of the {name} cannot be read: it is cut short or damaged; "
+            "encode it again and resend",
+        ) from None
 
 
 def _writer_of(data: bytes, registry: Mapping[int, bytes] | None) -> tuple[str, Any, int]:
