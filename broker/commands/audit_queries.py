@@ -18,6 +18,7 @@ import msgspec
 import typer
 
 from broker.commands.audit_index import EXAMPLES, index
+from broker.commands.subject_access import app as subject_access
 from broker.commands.words import Json, complain, examples, say, settings_in_force, terminal
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ OF_SUBJECT: dict[str, tuple[Any, Any]] = {
 def add_queries(group: typer.Typer) -> None:
     """The questions as commands of `broker audit`, and the index that answers them."""
     group.command("index", epilog=EXAMPLES)(index)
+    group.add_typer(subject_access, name="subject-access")
     for name, query in QUERIES.items():
         group.command(name, help=query.help, epilog=examples(*query.examples))(_command(query))
 
