@@ -79,8 +79,10 @@ class Figures(msgspec.Struct, frozen=True):
     overall_corrected: Verdict
     first_gap: str | None
     """Name of the first stage at which there is a breach."""
-    listed: int
-    decided: int
+    complete: bool
+    """Whether every part of every accepted statement was decided for every candidate."""
+    listed: int | None
+    decided: int | None
 
     @property
     def headlines(self) -> tuple[Comparison, ...]:
@@ -109,6 +111,7 @@ def figures(evidence: Evidence, policy: ParityPolicy) -> Figures:
         overall=overall(one.verdict for one in heads),
         overall_corrected=overall(one.verdict_corrected for one in heads),
         first_gap=first_gap(heads),
+        complete=evidence.listed == evidence.decided,
         listed=evidence.listed,
         decided=evidence.decided,
     )

@@ -225,6 +225,8 @@ def published(figures: Figures, policy: ParityPolicy) -> Figures:
         overall=overall(one.verdict for one in heads),
         overall_corrected=overall(one.verdict_corrected for one in heads),
         first_gap=first_gap(heads),
+        listed=None,
+        decided=None,
     )
 
 
