@@ -9,7 +9,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from broker.commands.audit_index import bench as bench_audit
+from broker.commands.audit_borders import add_borders
+from broker.commands.audit_consistency import add_consistency
 from broker.commands.audit_index import bench as bench_audit
 from broker.commands.audit_queries import add_queries
 from broker.commands.words import (
@@ -194,9 +195,8 @@ def audit_place_counts(
 
 
 add_queries(audit_app)
-bench_app.command(
-    "audit", epilog=examples("broker bench audit", "broker bench audit --records 100000 --json")
-)(bench_audit)
+add_consistency(audit_app)
+add_borders(audit_app)
 bench_app.command(
     "audit", epilog=examples("broker bench audit", "broker bench audit --records 100000 --json")
 )(bench_audit)

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from broker.auditor.suppression import SMALL, WIDER, Sum, hidden_cells, possible, sums_of_table
+from broker.auditor.suppression import (
+    SMALL,
+    WIDER,
+    Sum,
+    hidden_cells,
+    hidden_upwards,
+    possible,
+    sums_of_table,
+)
 
 TOTAL = "total"
 
@@ -76,6 +84,19 @@ def test_no_small_count_is_shown_and_none_can_be_narrowed(inner: list[list[int]]
         low, high = possible(cell, hidden, counts, sums)
         assert high is None or high - low >= WIDER
         assert counts[cell] not in SMALL or low <= 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables)
+def test_without_a_solver_totals_go_and_nothing_can_be_narrowed_either(
+    inner: list[list[int]],
+) -> None:
+    """The cheap rule held against the solver: every hidden cell could be anything up to no limit."""
+    counts, sums = with_totals(inner)
+    hidden = hidden_upwards(counts, sums)
+
+    assert {cell for cell, count in counts.items() if count in SMALL} <= hidden
+    assert all(possible(cell, hidden, counts, sums)[1] is None for cell in hidden)
 
 
 @settings(max_examples=15, deadline=None)
