@@ -50,9 +50,10 @@ figcaption{font-size:.9rem;color:var(--quiet)}
 ul{max-width:48rem}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--soft);padding:.6rem;font-size:.8rem}
 td,th{font-variant-numeric:tabular-nums}
-@media(min-width:50.01rem){td:nth-child(n+4){white-space:nowrap}}
-@media(max-width:50rem){tbody td{display:flex;justify-content:space-between;gap:.6rem;padding:.25rem .6rem;
-text-align:right}tbody td[data-name]::before{text-align:left;flex:0 0 8rem}main,header{padding:.6rem .8rem}h1{font-size:1.4rem}}
+@media(max-width:50rem){
+tbody td{display:flex;justify-content:space-between;gap:.6rem;padding:.25rem .6rem;text-align:right}
+tbody td[data-name]::before{text-align:left;flex:0 0 8rem}
+main,header{padding:.6rem .8rem}h1{font-size:1.4rem}}
 @media print{.marking{position:fixed;left:0;right:0;top:0}.marking.end{top:auto;bottom:0}
 body{padding:2rem 0}details{display:block}}
 """
@@ -310,17 +311,22 @@ def _table(rows: Sequence[StageRow], caption: str) -> str:
             escape(row.title),
             escape(row.who),
             escape(row.against),
-            row.of_one,
-            row.of_other,
+            _kept(row.of_one),
+            _kept(row.of_other),
             row.ratio,
-            row.interval,
-            row.corrected,
-            row.equal,
+            _kept(row.interval),
+            _kept(row.corrected),
+            _kept(row.equal),
             _verdict(row),
         )
         for row in rows
     )
     return _html_table(HEAD, cells, caption)
+
+
+def _kept(text: str) -> str:
+    """Numbers stay on one line; a bracket may go to the next."""
+    return text.replace(" ", "&nbsp;").replace("&nbsp;(", " (")
 
 
 def _verdict(row: StageRow) -> str:

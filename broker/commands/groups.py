@@ -12,6 +12,7 @@ import typer
 from broker.commands.audit_borders import add_borders
 from broker.commands.audit_consistency import add_consistency
 from broker.commands.audit_index import bench as bench_audit
+from broker.commands.audit_parity_command import add_parity
 from broker.commands.audit_queries import add_queries
 from broker.commands.words import (
     FAILED,
@@ -195,6 +196,7 @@ def audit_place_counts(
 
 
 add_queries(audit_app)
+add_parity(audit_app)
 add_consistency(audit_app)
 add_borders(audit_app)
 bench_app.command(
