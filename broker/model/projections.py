@@ -9,6 +9,7 @@ always equally long and says nothing. What mixes in what the broker knows is not
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -226,6 +227,7 @@ def projection(name: str, event: ConcernEvent, subject: Subject | None) -> Any:
     return SUBJECT_PROJECTIONS[name](subject)
 
 
+@cache
 def name_for(field: str, transform: str, kind: str) -> str | None:
     """The projection that a recipient of `kind` gets of a field that a clause releases by `transform`.
 
