@@ -1,8 +1,10 @@
-"""Decisions as FHIR R4 AuditEvent resources, in the shapes of IHE BALP's authorisation decisions.
+"""Decisions as FHIR R4 AuditEvent resources, in the shape of IHE BALP's authorisation decisions.
 
-Pure. BALP 1.1 (Basic Audit Log Patterns), AuthZ consent: permit and deny. No resource claims BALP's
-profile: that asks for the patient and for a client's network address, and the ledger holds neither.
-Nobody asked for what is sent unasked: the recipient is the requestor as BALP's information recipient.
+Pure. BALP 1.1 (Basic Audit Log Patterns), profile IHE.BasicAudit.AuthZconsent, for permit and deny: its
+four agents, and of entities its patient and consents, no other. No resource claims the profile: the
+patient is the id of a part, which may be a place or a group; a client's network address is the topic;
+and consent is law or a sharing agreement. Nobody asked for what is sent unasked: the recipient is the
+requestor as BALP's information recipient.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from broker.auditor.who_knew import Knew, Withdrawn
+from broker.auditor.who_knew import MANUAL, Knew, Withdrawn
 from broker.model.canonical import digest_text
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
@@ -25,6 +27,8 @@ OBJECT_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
 OURS = "https://safeguarding-broker.example/fhir"
 """Prefix of the identifier systems that are this broker's own."""
+URI_ADDRESS = "5"
+"""FHIR network-type: the address is a URI."""
 SUCCESS, MINOR, SERIOUS = "0", "4", "8"
 OUTCOMES: Mapping[str, tuple[str, str]] = {
     "PERMIT": (SUCCESS, "Permitted"),
@@ -56,13 +60,18 @@ def audit_event(one: Knew) -> Resource:
             "observer": broker,
             "type": [_coding(SOURCE_TYPE, "6", "Security Server")],
         },
-        "entity": [_event(one), *(_clause(name) for name in one.clauses)],
+        "entity": [
+            _part(one),
+            _consent("policy_bundle", one.policy_bundle),
+            *(_consent("clause", name) for name in one.clauses),
+        ],
     }
 
 
 def _agents(one: Knew, broker: Resource) -> list[Resource]:
     return [
         _agent(SECURITY_ROLE, "authserver", "authorization server", broker),
+        _client(one),
         _agent(
             PARTICIPATION,
             "IRCP",
@@ -95,19 +104,27 @@ def _agent(
     }
 
 
-def _event(one: Knew) -> Resource:
-    """The statement that was decided on: ids, and every code that says why."""
+def _client(one: Knew) -> Resource:
+    """By what it went out, or would have: the recipient's topic stands for a network address."""
+    topic = "manual.v1" if one.channel == MANUAL else f"alerts.v1.{one.organisation}"
+    client = _agent(DCM, "110150", "Application", {"identifier": _identifier("topic", topic)})
+    return client | {"network": {"address": f"kafka:{topic}", "type": URI_ADDRESS}}
+
+
+def _part(one: Knew) -> Resource:
+    """Whom it was about, by the id of the part: a logical reference that resolves to nobody here."""
+    patient = {"type": "Patient", "identifier": _identifier("part", one.part_id)}
     return {
-        "what": {"identifier": _identifier("event", one.event_id)},
-        "type": _coding(ENTITY_TYPE, "2", "System Object"),
-        "role": _coding(OBJECT_ROLE, "4", "Domain Resource"),
+        "what": patient,
+        "type": _coding(ENTITY_TYPE, "1", "Person"),
+        "role": _coding(OBJECT_ROLE, "1", "Patient"),
         "detail": [{"type": name, "valueString": value} for name, value in _details(one) if value],
     }
 
 
 def _details(one: Knew) -> Sequence[tuple[str, str]]:
     return (
-        ("part", one.part_id),
+        ("event", one.event_id),
         ("version", str(one.version)),
         ("round", str(one.round)),
         ("mode", one.mode or ""),
@@ -118,7 +135,6 @@ def _details(one: Knew) -> Sequence[tuple[str, str]]:
         ("message", one.message_id or ""),
         ("acknowledged", one.acknowledged_at.isoformat() if one.acknowledged_at else ""),
         ("withdrawn", _taken_back(one.withdrawn)),
-        ("policy_bundle", one.policy_bundle),
         ("ledger_entry", f"{one.log}/{one.entry}"),
     )
 
@@ -129,10 +145,10 @@ def _taken_back(withdrawn: Withdrawn | None) -> str:
     return f"{withdrawn.at.isoformat()} round {withdrawn.round}: {', '.join(withdrawn.reasons)}"
 
 
-def _clause(name: str) -> Resource:
-    """The clause that permits, where BALP names the consent: here law or a sharing agreement."""
+def _consent(kind: str, name: str) -> Resource:
+    """What BALP names the consent: here the policies in force, and each clause that permits."""
     return {
-        "what": {"identifier": _identifier("clause", name)},
+        "what": {"type": "Consent", "identifier": _identifier(kind, name)},
         "type": _coding(RESOURCE_TYPES, "Consent", "Consent"),
     }
 

@@ -353,6 +353,24 @@ def faults_of(resource: Any) -> list[str]:
         "one requestor": lambda: sum(one["requestor"] for one in resource["agent"]) == 1,
         "agent.who": lambda: all(one["who"] for one in resource["agent"]),
         "source.observer": lambda: bool(resource["source"]["observer"]),
+        "agents of BALP": lambda: all(
+            len(of_type(resource["agent"], code)) == 1
+            for code in ("110150", "IRCP", "PROV", "authserver")
+        ),
+        "agent.network": lambda: all(
+            ("network" in one) == (one["type"]["coding"][0]["code"] == "110150")
+            for one in resource["agent"]
+        ),
+        "requestor of BALP": lambda: of_type(resource["agent"], "IRCP")[0]["requestor"] is True,
+        "entities of BALP": lambda: (
+            [one["type"]["code"] for one in resource["entity"]]
+            == ["1"] + ["Consent"] * (len(resource["entity"]) - 1)
+            and len(resource["entity"]) >= 2
+        ),
+        "patient": lambda: (
+            resource["entity"][0]["what"]["type"] == "Patient"
+            and resource["entity"][0]["role"]["code"] == "1"
+        ),
         "entity.detail": lambda: all(
             one["type"] and set(one) == {"type", "valueString"}
             for entity in resource["entity"]
@@ -364,10 +382,15 @@ def faults_of(resource: Any) -> list[str]:
     for name, holds in checks.items():
         try:
             fine = holds()
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, IndexError):
             fine = False
         faults += [] if fine else [name]
     return faults
+
+
+def of_type(agents: list[Any], code: str) -> list[Any]:
+    """The agents of one slice: BALP tells them apart by the code of their type."""
+    return [one for one in agents if one["type"]["coding"][0]["code"] == code]
 
 
 def empty(value: Any) -> Iterator[Any]:
@@ -394,14 +417,17 @@ def test_the_audit_event_says_permit_deny_and_why(everything: Everything) -> Non
     codes = {"PERMIT": "0", "REVIEW": "4", "DENY": "8"}
     for one in of(everything):
         resource = audit_event(one)
-        what, *clauses = resource["entity"]
+        what, bundle, *clauses = resource["entity"]
+        stated = {d["type"]: d["valueString"] for d in what["detail"]}
         reasons = [d["valueString"] for d in what["detail"] if d["type"] == "reason"]
         who = {
             agent["type"]["coding"][0]["code"]: agent["who"]["identifier"]["value"]
             for agent in resource["agent"]
         }
         assert resource["outcome"] == codes[one.outcome]
-        assert what["what"]["identifier"]["value"] == one.event_id
+        assert what["what"]["identifier"]["value"] == one.part_id
+        assert stated["event"] == one.event_id
+        assert bundle["what"]["identifier"]["value"] == one.policy_bundle
         assert tuple(reasons) == one.reasons
         assert tuple(c["what"]["identifier"]["value"] for c in clauses) == one.clauses
         assert (who["IRCP"], who["PROV"], who["CST"]) == (
@@ -421,6 +447,11 @@ def test_the_audit_event_says_permit_deny_and_why(everything: Everything) -> Non
         (lambda one: one["agent"][0].pop("requestor"), "agent.requestor"),
         (lambda one: one["agent"].clear(), "agent"),
         (lambda one: one["source"].pop("observer"), "source.observer"),
+        (lambda one: one["agent"].pop(1), "agents of BALP"),
+        (lambda one: one["agent"][1].pop("network"), "agent.network"),
+        (lambda one: one["entity"].pop(), "entities of BALP"),
+        (lambda one: one["entity"].append({"type": {"code": "2"}}), "entities of BALP"),
+        (lambda one: one["entity"][0].pop("role"), "patient"),
         (lambda one: one.update(outcome="PERMIT"), "outcome"),
         (lambda one: one["entity"][0]["detail"][0].update(valueString=""), "nothing empty"),
         (lambda one: one["entity"][0]["detail"][0].update(valueCode="x"), "entity.detail"),

@@ -163,7 +163,7 @@ def test_an_agreement_as_fhir_is_one_audit_event_a_decision(
     assert len(events) == len(rows) > 0
     assert {one["resourceType"] for one in events} == {"AuditEvent"}
     assert [one["outcome"] == "0" for one in events] == [row["outcome"] == "PERMIT" for row in rows]
-    clauses = [[one["what"]["identifier"]["value"] for one in e["entity"][1:]] for e in events]
+    clauses = [[one["what"]["identifier"]["value"] for one in e["entity"][2:]] for e in events]
     assert clauses == [row["clauses"] for row in rows]
 
 
