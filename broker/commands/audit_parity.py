@@ -168,7 +168,7 @@ def write(report: Report, folder: Path) -> list[Path]:
 
     if not report.about.authorised and (folder / TABLE).exists():
         raise CommandError(
-            f"{folder} holds a {TABLE}, which is not to be published: name another folder"
+            f"{folder} holds {TABLE}, which is not to be published: name another folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
