@@ -19,7 +19,7 @@ from broker.model.envelope import seal_statement
 from broker.model.sealer import sealed_for
 from broker.model.sealing import unpad, unseal
 from broker.model.values import SourcePosition
-from broker.reception import IntakeView, RawRecord, Reception
+from broker.reception import IntakeResult, IntakeView, RawRecord, Reception
 from broker.reference import load_connected
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
@@ -99,6 +99,19 @@ class Told:
         self, event: t.ConcernEvent, seed: bytes = b""
     ) -> tuple[list[t.DecisionSet], list[t.DecisionSet]]:
         """(the sets of intake, the decision set of each part), by the flow as it is imported now."""
+        taken = self._received(event, seed)
+        sealer, made = self.reception.sealer, []
+        for number, part in enumerate(taken.parts):
+            given = part_input(part, number, self.reception.parts_key)
+            result = decide_part(given, (), self.policy, sealer.pairwise)
+            made.append(record_part(result, (), self.policy, sealer, SECRET))
+        return list(taken.sets), made
+
+    def parts(self, event: t.ConcernEvent) -> tuple[t.Part, ...]:
+        """The parts that intake writes for decide."""
+        return self._received(event, b"").parts
+
+    def _received(self, event: t.ConcernEvent, seed: bytes) -> IntakeResult:
         agency = self.sending.agency(event.publisher)
         data = seal_statement(event, agency.identity, agency.epoch, seed or os.urandom(32))
         self._offset += 1
@@ -106,12 +119,7 @@ class Told:
         view = IntakeView(seen=lambda _key: None, aliases=lambda _tokens: {})
         taken = receive(RawRecord(source, event.publisher, AT, data), view, self.reception)
         assert taken.rejection is None, taken.rejection
-        sealer, made = self.reception.sealer, []
-        for number, part in enumerate(taken.parts):
-            given = part_input(part, number, self.reception.parts_key)
-            result = decide_part(given, (), self.policy, sealer.pairwise)
-            made.append(record_part(result, (), self.policy, sealer, SECRET))
-        return list(taken.sets), made
+        return taken
 
     def alerts(self, event: t.ConcernEvent) -> list[tuple[str, bytes]]:
         """(organisation, alert) of everything that the statement leads to, as Kafka would hold it."""

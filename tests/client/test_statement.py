@@ -16,16 +16,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import broker.flow
+from broker.auditor.rederive import begin
+from broker.auditor.replay import open_facts
 from broker.client import OpenedAlert, RefusedAlertError
 from broker.client.proving import StatementError, proved_fields
+from broker.later import Sealing, act_input, act_on_part
 from broker.model import types as t
 from broker.model.codec import encode
 from broker.model.commitments import commitment_root, event_salts, subject_salts
 from broker.model.projections import DERIVED_FIELDS, EVENT_NAMES, SUBJECT_NAMES
+from broker.model.statement import unpack
 from broker.model.values import Decision, FieldRuling, Linked, Weight
 from broker.record import Decided
 from broker.redact import release
-from tests.client.published import HOME, POLICE, SANDWELL, SCHOOL, Told, warning
+from broker.rounds import first_state
+from tests.client.published import AT, HOME, POLICE, SANDWELL, SCHOOL, Told, warning
+from tests.oracle import SECRET
 
 Released = tuple[tuple[str, Any, str], ...]
 Cheat = Callable[[Linked, Decision, Released], Released]
@@ -431,3 +437,54 @@ def test_a_statement_about_a_place_proves_too(told: Told) -> None:
         assert alert.content.statement.subject_commitments == b""
         assert set(alert.proved.values()) <= {"signed", "committed", "derived_by_broker"}
         assert {"signed", "committed"} & set(alert.proved.values())
+
+
+def test_replay_makes_the_same_bytes_with_their_proofs(told: Told) -> None:
+    """The sealed facts hold what proves: an auditor makes the delivered alert again, to the byte."""
+    old = next(
+        one
+        for one, other in sorted(told.policy.reference.successors.items())
+        if other in told.policy.reference.organisations and other.startswith("E0")
+    )
+    place = t.Place(precision=t.PlacePrecision.PUBLIC_PLACE, kind=t.PlaceKind.RETAIL, la_gss=old)
+    for event in (warning(), warning(place=place)):
+        for recorded in told.sets(event)[1]:
+            (sealed,) = [one.content for one in recorded.sidecars if one.name == "facts"]
+            facts = open_facts(sealed, SECRET, recorded.set_id)
+            again = begin(facts, told.policy, told.reception.sealer, SECRET).recorded
+            assert recorded.deliveries
+            assert again.deliveries == recorded.deliveries
+            assert again.leaves == recorded.leaves
+
+
+def test_a_part_of_an_earlier_release_is_decided_and_its_alert_is_unproved(told: Told) -> None:
+    """What was sealed before parts carried statements is a bare event: it must not be lost."""
+    event = warning()
+    assert unpack(encode(event)).event == encode(event)
+    assert unpack(encode(event)).statement is None
+
+
+def test_a_later_round_proves_like_the_first(told: Told) -> None:
+    """An act carries the part as it was decided: a person's release shows what the publisher signed."""
+    act = t.Action(
+        action_id="act-1",
+        kind=t.ActionKind.RELEASE,
+        organisation="DUTY-DESK",
+        actor="desk-1",
+        reason="life",
+        recipient=f"{SCHOOL}:school",
+        acted_at=AT,
+    )
+    (part, *_) = told.parts(warning())
+    key = told.reception.parts_key
+    given = act_input(part, msgspec.structs.replace(part, received_at=AT), 0, key)
+    state = first_state(part, 0, "concern", ())
+    policy, sealing = told.policy, Sealing(told.reception.sealer, SECRET)
+    asked = act_on_part(act, "set-1", state, given, (), policy, sealing)
+    second = msgspec.structs.replace(act, action_id="act-2", actor="desk-2", confirms="act-1")
+    made = act_on_part(second, "set-2", asked.state, given, (), policy, sealing)
+    (alert,) = [told.open(*one) for one in told.delivered(made.recorded)]
+
+    assert set(alert.proved.values()) <= {"committed", "signed", "derived_by_broker"}
+    assert alert.content.statement is not None
+    assert len(alert.released) > 3
