@@ -138,8 +138,12 @@ def _disagreements(items: Sequence[Item]) -> list[Disagreement]:
     over = [one for one in by_agreement.values() if len({_said(item) for item in one}) > 1]
     if over:
         found.append(_disagreement(Why.VERSION, [item for one in over for item in one]))
-    # Where both changed together neither alone can be held responsible: both are named.
-    return found or [_disagreement(Why.VERSION, items), _disagreement(Why.AGREEMENT, items)]
+    if found:
+        return found
+    # Both changed together, so neither alone can be held responsible: both are named.
+    both = _disagreement(Why.AGREEMENT, items)
+    named = (*both.explained_by, *_versions(items))
+    return [msgspec.structs.replace(both, explained_by=named)]
 
 
 def _disagreement(why: Why, items: Sequence[Item]) -> Disagreement:

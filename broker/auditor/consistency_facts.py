@@ -201,7 +201,7 @@ def _item(
     closing = part.closing
     return Item(
         question=question,
-        group=digest_text(question, canonical_json(facts).decode())[:GROUP_HEX],
+        group=f"f{digest_text(question, canonical_json(facts).decode())[:GROUP_HEX]}",
         facts=facts,
         outcome=outcome,
         set_id=closing.set_id,

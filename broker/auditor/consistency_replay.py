@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from broker.auditor.consistency import Disagreement, Variant, Why
+from broker.auditor.consistency_facts import DISCLOSURE, EQUALITY
 from broker.auditor.recorded import RecordedPart
 from broker.auditor.replay import FactsError, open_facts, replay_part, subject_of
 from broker.auditor.shadow import Told, told_of
@@ -19,7 +20,7 @@ from broker.model.canonical import canonical_json
 from broker.model.sealing import SealError
 
 BUNDLE = "bundle "
-EQUALITY = "equality_audit_only"
+NOT_TRIED = "not tried: the other version, the facts or the key is not at hand"
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -39,20 +40,17 @@ class Tried(msgspec.Struct, frozen=True):
 def confirmed(found: Disagreement, at_hand: Tried) -> Disagreement:
     """The disagreement with what trying it showed; as it was where it is no matter of versions.
 
-    Unexplained where a set, decided again under a version of another outcome, keeps its own.
+    Every outcome is tried under the version of every other: unexplained where one keeps its own.
     """
-    if found.why is not Why.VERSION or found.question != "disclosure":
+    if found.why is not Why.VERSION or found.question != DISCLOSURE:
         return found
-    for mine, other in _pairs(found):
-        shown = _try(mine, other, at_hand)
-        if shown is None:
-            continue
-        explained, words = shown
-        why = Why.VERSION if explained else Why.NOTHING
-        return msgspec.structs.replace(found, why=why, confirmed=words)
-    return msgspec.structs.replace(
-        found, confirmed="not tried: the other version, the facts or the key is not at hand"
-    )
+    shown = [
+        one for mine, other in _pairs(found) if (one := _try(mine, other, at_hand)) is not None
+    ]
+    against = [words for explained, words in shown if not explained]
+    if against:
+        return msgspec.structs.replace(found, why=Why.NOTHING, confirmed=against[0])
+    return msgspec.structs.replace(found, confirmed=shown[0][1] if shown else NOT_TRIED)
 
 
 def _pairs(found: Disagreement) -> Iterator[tuple[Variant, Variant]]:

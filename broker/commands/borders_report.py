@@ -93,6 +93,7 @@ def _flat(one: Line) -> dict[str, Any]:
 def _flow(one: Flow) -> dict[str, Any]:
     return {
         "from_code": one.origin.code,
+        "from_is_authority": int(one.origin.is_authority),
         "to_code": one.to.code,
         "kind": one.kind,
         "fate": one.fate.value,

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from broker.auditor.consistency import Consistency, Disagreement, Variant, Why, consistency
+from broker.auditor.consistency import Consistency, Disagreement, Rate, Variant, Why, consistency
 from broker.auditor.consistency_categories import Agreement, agreement
 from broker.auditor.consistency_facts import DISCLOSURE, Gathered, Item, gather
 from broker.auditor.consistency_replay import Tried, confirmed
@@ -92,7 +92,7 @@ def tables(made: Made) -> dict[str, list[dict[str, Any]]]:
     """What docs/queries/consistency.md asks: each decision, rate, disagreement and category."""
     return {
         "items": [_item(one) for one in made.gathered.items],
-        "rates": [msgspec.to_builtins(one) for one in made.found.rates],
+        "rates": [_rate(one) for one in made.found.rates],
         "disagreements": [_line(one) for one in made.found.disagreements],
         "categories": [
             {**msgspec.to_builtins(one), "between": " / ".join(one.between)}
@@ -115,6 +115,11 @@ def _item(one: Item) -> dict[str, Any]:
         "agreements": " ".join(one.agreements),
         **msgspec.to_builtins(one.hashes),
     }
+
+
+def _rate(one: Rate) -> dict[str, Any]:
+    held = msgspec.to_builtins(one)
+    return {"facts_group": held.pop("group"), **held}
 
 
 def _line(one: Disagreement) -> dict[str, Any]:

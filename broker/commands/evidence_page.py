@@ -14,13 +14,21 @@ from broker.commands.table_page import MARKING, STYLE
 Row = Mapping[str, Any]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
+MANY = 8
+"""Columns above which a row's card is two columns wide on a narrow screen."""
 MORE = """
 .finding{border-left:.35rem solid #8a1c1c;padding:.2rem .8rem;margin:.8rem 0}
 .plain{border-left:.35rem solid var(--line);padding:.2rem .8rem;margin:.8rem 0}
 .figures{display:flex;flex-wrap:wrap;gap:.6rem 2rem;padding:0;margin:1rem 0;list-style:none}
 .figures b{display:block;font-size:1.6rem;line-height:1.1;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}
-td{overflow-wrap:anywhere}
+.many thead th{white-space:nowrap;position:static}
+.many th,.many td{padding:.35rem .45rem}
+.many tbody th,.many tbody td:nth-child(2){min-width:9rem}
+@media(max-width:50rem){
+.many tbody tr{display:grid;grid-template-columns:1fr 1fr}
+.many tbody th,.many tbody td:nth-child(2){grid-column:1/-1}
+}
 """
 
 
@@ -47,8 +55,9 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> s
     body = "".join(_row(head, row) for row in rows)
     if not body:
         return f'<p class="quiet">{escape(caption)}: none.</p>'
+    look = "wide many" if len(head) > MANY else "wide"
     return (
-        f'<div class="wide"><table role="table"><caption>{escape(caption)}</caption>'
+        f'<div class="{look}"><table role="table"><caption>{escape(caption)}</caption>'
         f'<thead role="rowgroup"><tr role="row">{columns}</tr></thead>'
         f'<tbody role="rowgroup">{body}</tbody></table></div>'
     )

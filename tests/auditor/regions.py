@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable
 from pathlib import Path
-
-import msgspec
 
 from broker.examples.scenarios import Scenario, load_scenarios
 from broker.flow import Policy
@@ -21,8 +18,13 @@ HERE = load_scenarios()
 ELSEWHERE = tuple(transpose(one, WEST_MIDLANDS_TO_GREATER_MANCHESTER) for one in HERE)
 
 
-def sets_of(scenario: Scenario, policy: Policy | None = None, number: int = 0) -> list[DecisionSet]:
-    """A scenario through a flow of its own: no other one is its past."""
+def sets_of(
+    scenario: Scenario,
+    policy: Policy | None = None,
+    number: int = 0,
+    keys: dict[str, bytes] | None = None,
+) -> list[DecisionSet]:
+    """A scenario through a flow of its own: no other one is its past. Fills `keys` by part key."""
     flow = offline_flow()
     if policy is not None:
         flow = OfflineFlow(policy, flow._reception, lambda _part_key: SECRET)
@@ -32,6 +34,8 @@ def sets_of(scenario: Scenario, policy: Policy | None = None, number: int = 0) -
         outcome = flow.submit(publication.event, publication.at, source)
         assert outcome.rejection is None, outcome.rejection
         sets += outcome.sets
+        if keys is not None:
+            keys |= {one.linked.part.part_key: SECRET for one in outcome.parts}
     return sets
 
 
@@ -55,31 +59,3 @@ def ledger_with_key(folder: Path, sets: Iterable[DecisionSet]) -> tuple[Path, Pa
     key.parent.mkdir(parents=True, exist_ok=True)
     key.write_bytes(SECRET)
     return write_ledger(folder / "ledger", sets), key
-
-
-def later(scenario: Scenario, days: int) -> Scenario:
-    """The same statements so many days later, under other ids."""
-    moved = datetime.timedelta(days=days)
-    return msgspec.structs.replace(
-        scenario,
-        publications=tuple(
-            msgspec.structs.replace(one, event=_moved(one.event, moved, days), at=one.at + moved)
-            for one in scenario.publications
-        ),
-    )
-
-
-def _moved(event, moved, days):
-    when = event.when
-    return msgspec.structs.replace(
-        event,
-        event_id=f"{event.event_id[:-2]}{days:02d}",
-        origin_id=f"{event.origin_id}-{days}",
-        derived_from=tuple(f"{one[:-2]}{days:02d}" for one in event.derived_from),
-        observed_at=event.observed_at + moved,
-        reported_at=event.reported_at + moved,
-        when=when
-        and msgspec.structs.replace(
-            when, start=when.start + moved, end=when.end + moved if when.end else None
-        ),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -17,8 +18,9 @@ from broker.ledger import RecordSet
 from broker.shell.policy import load_policy
 from tests.auditor.ledgers import changed, write_ledger
 from tests.auditor.regions import ELSEWHERE, HERE, both_regions, each_once, ledger_with_key, sets_of
-from tests.auditor.replayed import POLICY, SETTINGS, fewer_agreements
+from tests.auditor.replayed import POLICY, SETTINGS
 from tests.oracle import SECRET
+from tests.scenarios.transpose import transpose
 
 NOT_FACTS = {"provenance", "ethnicity", "sex"}
 
@@ -108,10 +110,17 @@ def test_a_set_that_was_decided_otherwise_is_a_finding(tmp_path: Path) -> None:
 
 def test_another_bundle_explains_and_replay_names_the_rules(tmp_path: Path) -> None:
     """One scenario under two versions: both hashes are named, and trying the other confirms it."""
-    folder = fewer_agreements(tmp_path / "policies")
+    folder = Path(shutil.copytree(SETTINGS.policies_dir, tmp_path / "policies"))
+    baseline = folder / "agreements" / "national-baseline" / "agreement.yaml"
+    text = baseline.read_text(encoding="utf-8").replace(
+        "when, place, group, safety_plan", "when, place, group"
+    )
+    baseline.write_text(text, encoding="utf-8")
     other = load_policy(SETTINGS.model_copy(update={"policies_dir": folder}))
-    mine = [one for one in sets_of(HERE[1]) if one.kind.value == "decision"]
-    moved = [one for one in sets_of(ELSEWHERE[1], other, 1) if one.kind.value == "decision"]
+    again = {one.event_id: f"9{one.event_id[1:]}" for one in ELSEWHERE[0].events}
+    keys: dict[str, bytes] = {}
+    mine = sets_of(ELSEWHERE[0], keys=keys)
+    moved = sets_of(transpose(ELSEWHERE[0], again), other, 1, keys)
     ledger = write_ledger(tmp_path / "ledger", each_once([*mine, *moved]))
     recorded = read_recorded(ledger)
     facts = read_sidecars(ledger / "s0", "facts")
@@ -122,10 +131,35 @@ def test_another_bundle_explains_and_replay_names_the_rules(tmp_path: Path) -> N
     assert {one.why for one in found.disagreements} <= {Why.AGREEMENT, Why.VERSION}
     versions = [one for one in found.disagreements if one.why is Why.VERSION]
     assert versions
-    at_hand = Tried({one.closing.set_id: one for one in recorded.parts}, facts, {}, by_hash)
+    parts = {one.closing.set_id: one for one in recorded.parts}
     for one in versions:
         assert {f"bundle {name}" for name in by_hash} <= set(one.explained_by)
-        assert "not tried" in confirmed(one, at_hand).confirmed
+        tried = confirmed(one, Tried(parts, facts, keys, by_hash))
+        assert tried.why is Why.VERSION, tried.confirmed
+        assert "rules that no longer speak" in tried.confirmed
+        assert "not tried" in confirmed(one, Tried(parts, facts, {}, by_hash)).confirmed
+
+
+def test_a_version_that_changes_nothing_explains_nothing(tmp_path: Path) -> None:
+    """A set altered under another hash: tried under that version it stays as it was, so: a finding."""
+    other = msgspec.structs.replace(
+        POLICY, hashes=msgspec.structs.replace(POLICY.hashes, bundle="another")
+    )
+    keys: dict[str, bytes] = {}
+    here, elsewhere = sets_of(HERE[0], keys=keys), sets_of(ELSEWHERE[0], other, 1, keys)
+    altered = {one.set_id for one in elsewhere}
+    ledger = write_ledger(
+        tmp_path / "ledger",
+        each_once([*here, *elsewhere]),
+        forged=lambda one: with_less(one) if one.set_id in altered else one,
+    )
+    parts = {one.closing.set_id: one for one in read_recorded(ledger).parts}
+    by_hash = {one.hashes.bundle: one for one in (POLICY, other)}
+    tried = Tried(parts, read_sidecars(ledger / "s0", "facts"), keys, by_hash)
+    versions = [one for one in found_in(ledger).disagreements if one.why is Why.VERSION]
+
+    assert versions
+    assert {confirmed(one, tried).why for one in versions} == {Why.NOTHING}
 
 
 def item_pair(gathered: Gathered, **changes: object) -> Consistency:
@@ -147,7 +181,9 @@ def test_each_explanation_is_kept_apart(regions: Path) -> None:
     assert why() == [Why.NOTHING]
     assert why(agreements=("one",)) == [Why.AGREEMENT]
     assert why(hashes=hashes) == [Why.VERSION]
-    assert set(why(hashes=hashes, agreements=("one",))) == {Why.AGREEMENT, Why.VERSION}
+    assert why(hashes=hashes, agreements=("one",)) == [Why.AGREEMENT]
+    (both,) = item_pair(gathered, hashes=hashes, agreements=("one",)).disagreements
+    assert {"one", "register another"} <= set(both.explained_by)
 
 
 def test_rates_add_up_to_the_decisions(regions: Path) -> None:
