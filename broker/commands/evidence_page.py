@@ -22,9 +22,11 @@ MORE = """
 .figures{display:flex;flex-wrap:wrap;gap:.6rem 2rem;padding:0;margin:1rem 0;list-style:none}
 .figures b{display:block;font-size:1.6rem;line-height:1.1;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}
-.many thead th{white-space:nowrap;position:static}
+.many{font-size:.92rem}
+.many thead th{position:static}
 .many th,.many td{padding:.35rem .45rem}
-.many tbody th,.many tbody td:nth-child(2){min-width:9rem}
+.many tbody th{min-width:13rem}
+.many tbody td:nth-child(2){min-width:8rem}
 @media(max-width:50rem){
 .many tbody tr{display:grid;grid-template-columns:1fr 1fr}
 .many tbody th,.many tbody td:nth-child(2){grid-column:1/-1}
