@@ -67,6 +67,7 @@ SCHEMA = pa.schema(
                         _required("kind", pa.string()),
                         _required("organisation", pa.string()),
                         _required("at", _TIME),
+                        _required("plan", pa.bool_()),
                     ]
                 )
             ),

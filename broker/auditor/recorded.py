@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -93,6 +94,8 @@ class RecordedIntake(msgspec.Struct, frozen=True):
     reason: str | None = None
     action: str | None = None
     alert_id: str | None = None
+    plan: Any = None
+    """Whether an answer names a plan or an assessment that the alert went into."""
 
 
 class Recorded(msgspec.Struct, frozen=True):

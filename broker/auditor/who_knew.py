@@ -61,6 +61,8 @@ class Answer(msgspec.Struct, frozen=True):
     kind: str
     organisation: str
     at: datetime.datetime
+    plan: bool = False
+    """Whether it went into a plan or an assessment."""
 
 
 class Withdrawn(msgspec.Struct, frozen=True):
@@ -194,7 +196,7 @@ def _knew(
     later = [other for other in rounds if other[0].closing.round > closing.round]
     withdrawn = _withdrawn(later) if _told(one) else None
     given = tuple(
-        Answer(answer.action or "", answer.publisher, moment(answer.received_at))
+        Answer(answer.action or "", answer.publisher, moment(answer.received_at), bool(answer.plan))
         for answer in answers.get(one.message_id or "", ())
     )
     own = (answer.at for answer in given if _speaks_for(answer, one))

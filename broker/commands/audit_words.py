@@ -126,7 +126,9 @@ def _not_shown(withheld: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _answered(answer: Answer) -> str:
-    return f"answer of {answer.organisation}, {time_of(answer.at)}: {answer.kind.replace('_', ' ')}"
+    plan = ", and it went into a plan or an assessment" if answer.plan else ""
+    kind = answer.kind.replace("_", " ")
+    return f"answer of {answer.organisation}, {time_of(answer.at)}: {kind}{plan}"
 
 
 def _list(names: Iterable[str]) -> str:

@@ -33,7 +33,7 @@ app = typer.Typer(
 @app.command(
     "ask",
     epilog=examples(
-        'broker audit subject-access ask E08000031 --identifier nhs_number=9434765919 --reason "his '
+        'broker audit subject-access ask ICB-SHROPSHIRE --identifier nhs_number=9434765919 --reason "his '
         'mother asks"',
         "broker audit subject-access ask SCH-WV-001 --identifier local:sims=77 --json",
     ),

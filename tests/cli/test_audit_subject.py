@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,19 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from broker.auditor.parquet import SCHEMA, read_export
-from broker.auditor.who_knew import Knew
+from broker.auditor.recorded import (
+    Recorded,
+    RecordedClosing,
+    RecordedDecision,
+    RecordedIntake,
+    RecordedPart,
+    RecordedWeight,
+)
+from broker.auditor.who_knew import Knew, Question, who_knew
+from broker.commands.audit_words import show
 from broker.shell.keys import read_subject_keys
 from tests.auditor.replayed import acts, scenarios, write
 from tests.cli.said import Command
@@ -153,3 +164,34 @@ def test_another_key_is_not_that_of_the_rows(broker: Command, ledger: Path, tmp_
 
     assert said.code == 1
     assert "is not the key of this ledger's rows" in said.err
+
+
+def test_an_answer_says_what_it_came_to_and_by_when() -> None:
+    """In the paragraph of who was told: acknowledged late, and taken into a plan."""
+    at = datetime.datetime(2026, 11, 20, 9, tzinfo=datetime.UTC)
+    hour = datetime.timedelta(hours=1)
+    decision = RecordedDecision(
+        *("set", 0, "E1:csc", "E1", "csc", ("home",), "PERMIT", "CONTENT", (), (), (), (), ()),
+        weight=RecordedWeight(1, "low"),
+        channel="alert",
+        recipient_leaf="leaf",
+        message_id="alert",
+        due=int((at + hour).timestamp() * 1000),
+    )
+    closing = RecordedClosing(
+        *("set", "P1", "event", 1, "part", 0, int(at.timestamp() * 1000), (), "b", "g", "r", "p")
+    )
+    answer = RecordedIntake(
+        *("action", "act", "E1", int((at + 2 * hour).timestamp() * 1000)),
+        action="act",
+        alert_id="alert",
+        plan=True,
+    )
+    recorded = Recorded((RecordedPart("s0", 0, closing, (decision,)),), (answer,))
+    out = io.StringIO()
+    show(Console(file=out, width=200), who_knew(recorded, Question()))
+
+    assert "acknowledged Fri 2026-11-20 11:00:00 UTC, LATE: due Fri 2026-11-20 10:00:00" in (
+        out.getvalue()
+    )
+    assert "11:00:00 UTC: act, and it went into a plan" in out.getvalue()
