@@ -115,7 +115,7 @@ risk AS (
 left_over AS (
   SELECT hours, MIN(1.0 - d * 1.0 / n) OVER (ORDER BY hours) AS least,
          SUM(ln(max(1.0 - d * 1.0 / n, 1e-300))) OVER (ORDER BY hours) AS log_share FROM risk)
-SELECT MIN(hours) AS median FROM left_over WHERE least <= 0 OR exp(log_share) <= 0.5 + 1e-12"""  # noqa: S608
+SELECT MIN(hours) AS median FROM left_over WHERE least <= 0 OR exp(log_share) <= 0.5 + 1e-9"""  # noqa: S608
 
 
 def documented(headline: Key, reference: Key, strata: Sequence[str]) -> Iterator[tuple[str, str]]:

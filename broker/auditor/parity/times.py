@@ -15,6 +15,9 @@ import msgspec
 from broker.auditor.parity.measures import Key
 from broker.auditor.parity.table import Line
 
+HALF = 0.5 + 1e-9
+"""The median is the first time at which half or less is left; so much is lost to rounding."""
+
 
 class Waited(msgspec.Struct, frozen=True):
     """Hours from alert to consideration. A median that half of them have not reached yet is None."""
@@ -59,7 +62,7 @@ def waited(key: Key, lines: Sequence[Line], level: float) -> Waited:
         key,
         len(lines),
         considered,
-        _known(found.quantile(0.5)),
+        next((time for time, left in curve if left <= HALF), None),
         _known(low),
         _known(high),
         curve,

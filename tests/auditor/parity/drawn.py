@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 from broker.auditor.parity.policy import load_parity_policy
 from broker.auditor.parity.table import PART, RECIPIENT, Evidence, Line
@@ -27,7 +28,7 @@ def random_evidence(statements: int, seed: int, *, answered: float = 0.9) -> Evi
     for number in range(statements):
         provenance = chance.choices(list(Provenance), SHARES)[0].value
         has_grade = yes(0.5)
-        base = {
+        base: dict[str, Any] = {
             "statement": number,
             "provenance": provenance,
             "group": POLICY.group_of(provenance),
@@ -45,7 +46,7 @@ def random_evidence(statements: int, seed: int, *, answered: float = 0.9) -> Evi
             "weight": 500,
         }
         for part in range(1 + yes(0.2)):
-            child = {
+            child: dict[str, Any] = {
                 "part": 2 * number + part,
                 "origins": 1 + yes(0.3),
                 "ethnicity": chance.choice(list(POLICY.ethnicity)),
@@ -57,7 +58,7 @@ def random_evidence(statements: int, seed: int, *, answered: float = 0.9) -> Evi
     return Evidence(tuple(lines), statements, statements)
 
 
-def _recipient(part: dict[str, object], chance: random.Random, answered: float) -> Line:
+def _recipient(part: dict[str, Any], chance: random.Random, answered: float) -> Line:
     def yes(share: float) -> int:
         return int(chance.random() < share)
 
@@ -66,7 +67,7 @@ def _recipient(part: dict[str, object], chance: random.Random, answered: float) 
     considered = acknowledged * yes(answered)
     return Line(
         unit=RECIPIENT,
-        **part,  # type: ignore[arg-type]
+        **part,
         recipient_kind="csc",
         eligible=1,
         told=told,

@@ -41,7 +41,7 @@ def everything(found: Figures) -> Table:
     return Table(counts, tuple(sums))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(5, 150), st.integers(0, 10_000), st.sampled_from([0.5, 0.9, 0.99]))
 def test_no_small_count_can_be_worked_out(statements: int, seed: int, answered: float) -> None:
     """Of every hidden small number at least two values fit all that is published, with every sum."""
@@ -55,7 +55,7 @@ def test_no_small_count_can_be_worked_out(statements: int, seed: int, answered: 
         assert high is None or low < high, cell
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(5, 300), st.integers(0, 10_000))
 def test_nothing_is_shown_that_rests_on_what_is_hidden(statements: int, seed: int) -> None:
     """No rate, interval, median, curve or verdict of a hidden count, and no number of 1 to 5."""
@@ -69,11 +69,11 @@ def test_nothing_is_shown_that_rests_on_what_is_hidden(statements: int, seed: in
         rests = any((name, key) in hidden for name in names for key in one.rests_on)
         assert one.hidden or not rests
         if one.hidden:
-            assert one.ratio is one.corrected is one.adjusted is None
-    for one in shown.waited:
-        assert not one.curve
-        if one.hidden or ("considered", one.key) in hidden:
-            assert one.median is one.low is one.high is one.considered is None
+            assert (one.ratio, one.corrected, one.adjusted) == (None, None, None)
+    for wait in shown.waited:
+        assert not wait.curve
+        if wait.hidden or ("considered", wait.key) in hidden:
+            assert (wait.median, wait.low, wait.high, wait.considered) == (None,) * 4
 
 
 @pytest.mark.parametrize("statements", [600, 2000])
@@ -87,7 +87,7 @@ def test_enough_is_left_to_read(statements: int) -> None:
 
 def test_the_published_version_never_says_more() -> None:
     """A pass or breach of the published version is one of the auditor's as well."""
-    for seed in range(8):
+    for seed in range(5):
         whole = figures(random_evidence(80, seed), POLICY)
         shown = published(whole, POLICY)
         for one, all_ in zip(shown.comparisons, whole.comparisons, strict=True):

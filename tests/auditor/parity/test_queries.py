@@ -28,7 +28,7 @@ HEADLINE, REFERENCE = f"group:{POLICY.headline}", f"group:{POLICY.reference}"
 @pytest.fixture(scope="module")
 def evidence() -> Evidence:
     """A table with every class, grade and answer in it."""
-    return random_evidence(400, seed=7)
+    return random_evidence(300, seed=7)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from statsmodels.stats.contingency_tables import StratifiedTable, Table2x2
 
 from broker.auditor.parity.measures import Sample
 from broker.auditor.parity.rates import corrected_level, relative_rate, z_of
-from broker.auditor.parity.strata import adjusted
+from broker.auditor.parity.strata import Stratum, adjusted
 from broker.auditor.parity.verdict import Verdict, of_interval, overall, together
 from tests.auditor.parity.drawn import POLICY
 
@@ -157,8 +157,8 @@ def test_one_stratum_is_no_stratum(one: tuple[int, int], other: tuple[int, int])
 
 def test_strata_without_both_sides_say_nothing() -> None:
     """What only one side said is left out, and how much that was is told."""
-    one = {("a",): sample(5, 50), ("b",): sample(50, 50)}
-    other = {("a",): sample(5, 50)}
+    one: dict[Stratum, Sample] = {("a",): sample(5, 50), ("b",): sample(50, 50)}
+    other: dict[Stratum, Sample] = {("a",): sample(5, 50)}
     found = adjusted(one, other, Z)
 
     assert found is not None
