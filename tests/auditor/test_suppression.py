@@ -156,3 +156,13 @@ def test_a_table_that_is_none_is_refused(counts: dict, sums: tuple[Sum, ...], sa
     """A sum that does not hold would make every promise void."""
     with pytest.raises(ValueError, match=said):
         hidden_cells(counts, sums)
+
+
+def test_a_hidden_total_is_not_given_back_by_another_sum() -> None:
+    """40 told is 5 whole and 35 in part, and 15 acknowledged and 25 not: 15 + 25 - 35 would tell."""
+    counts: dict = {"told": 40, "whole": 5, "part": 35, "acknowledged": 15, "not": 25}
+    sums = (Sum("told", ("whole", "part")), Sum("told", ("acknowledged", "not")))
+    hidden = hidden_upwards(counts, sums)
+
+    assert hidden == {"whole", "told", "acknowledged"}
+    assert possible("whole", hidden, counts, sums) == (0, None)
