@@ -10,7 +10,7 @@ the hash that it is named by: a set that no held key fits counts as erased, so r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
@@ -94,6 +94,15 @@ class ReplayKeys(msgspec.Struct, frozen=True):
 
     subjects: Mapping[str, bytes]
     sealer: Sealer | None
+    of_epoch: Callable[[int], Sealer | None] | None = None
+    """The keys of the epoch in force at a time (UTC milliseconds), None where they were destroyed;
+    without this, `sealer` is of every time."""
+
+    def sealer_at(self, milliseconds: int) -> Sealer | None:
+        """What a set of that time was sealed with."""
+        if self.sealer is None or self.of_epoch is None:
+            return self.sealer
+        return self.of_epoch(milliseconds)
 
     def __repr__(self) -> str:
         """Nothing of the keys."""
@@ -144,7 +153,6 @@ class _Replay:
         self._keys = keys
         self._policy = policy
         self._archived = archived
-        self._sealer = keys.sealer or stand_in_sealer()
         self._subjects = Subjects(keys.subjects)
         self.erased = ErasedParts()
         """Parts that an act erased: their subject may have been heard of again, with a new key."""
@@ -178,15 +186,15 @@ class _Replay:
     ) -> Replayed:
         used = self._archived.get(one.hashes, self._policy)
         policy = msgspec.structs.replace(used, hashes=one.hashes)
+        held = self._keys.sealer_at(one.closing.decided_at)
+        sealer = held or stand_in_sealer()
         try:
             facts = open_facts(sealed, subject_key, one.closing.set_id)
             if before is None:
-                made = begin(facts, policy, self._sealer, subject_key)
+                made = begin(facts, policy, sealer, subject_key)
             else:
-                made = next_round(before, facts, one.closing, policy, self._sealer)
-            found = compare_leaves(
-                one.leaves, made.recorded.leaves, sealed=self._keys.sealer is not None
-            )
+                made = next_round(before, facts, one.closing, policy, sealer)
+            found = compare_leaves(one.leaves, made.recorded.leaves, sealed=held is not None)
         except SealError:
             return self._said(one, Verdict.UNREADABLE, NOT_OPEN)
         except FactsError as error:

@@ -25,6 +25,7 @@ from broker.model.envelope import seal_statement
 from broker.model.types import Action, ConcernEvent
 from broker.model.values import SourcePosition
 from broker.record import intake_set_id
+from broker.shell.key_ring import IntakeEpochs
 from broker.shell.keys import AgencyKeys, load_agency_keys
 from broker.shell.settings import Settings
 
@@ -51,9 +52,18 @@ class Publisher:
     """One organisation's publishing client. Open it with `Publisher.connect`."""
 
     def __init__(
-        self, keys: AgencyKeys, producer: Any, receipts: Any, partition: TopicPartition
+        self,
+        keys: AgencyKeys,
+        producer: Any,
+        receipts: Any,
+        partition: TopicPartition,
+        epochs: IntakeEpochs | None = None,
     ) -> None:
-        """`receipts` is a consumer that stands where the organisation's receipts end."""
+        """`receipts` is a consumer that stands where the organisation's receipts end.
+
+        `epochs` follows intake's keys while the publisher is open; without it they stay those of `keys`.
+        """
+        self._epochs = epochs
         self._keys = keys
         self._producer = producer
         self._receipts = receipts
@@ -84,7 +94,7 @@ class Publisher:
             receipts.assign([partition])
             await receipts.seek_to_end(partition)
             await receipts.position(partition)
-            yield cls(keys, producer, receipts, partition)
+            yield cls(keys, producer, receipts, partition, IntakeEpochs(used.keys_dir))
 
     async def publish(self, statement: ConcernEvent | Action) -> PublishedRecord:
         """Signs, seals and sends one statement; returns when Kafka holds it on every replica.
@@ -149,6 +159,7 @@ class Publisher:
                 f"the statement is by {owner}, this publisher is {identity.organisation}: "
                 "each organisation publishes its own"
             )
+        epoch = self._epochs.current() if self._epochs else self._keys.epoch
         seed = os.urandom(SEED_BYTES)
-        data = seal_statement(statement, identity, self._keys.epoch, seed)
+        data = seal_statement(statement, identity, epoch, seed)
         return f"{kind}.v1.{owner}", statement_id, data

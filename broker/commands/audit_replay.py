@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from broker.flow import Policy
 from broker.model.sealer import Sealer
 from broker.policies.archive import ARCHIVE, ArchiveError, NotArchivedError, load_archived
 from broker.record import PolicyHashes
+from broker.shell.key_ring import KeyRing
 from broker.shell.keys import KeysError, load_broker_keys, read_subject_keys
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
@@ -90,7 +92,9 @@ def replay(settings: Settings, ledger: Path | None, keys: Path | None) -> Replay
             f"{folder} holds a leaf that cannot be read ({error}): run `broker audit verify {folder}`"
         ) from error
     archived = _archived(folder, {one.hashes for one in sets})
-    found = replay_sets(sets, beside, ReplayKeys(subjects, sealer), policy, archived)
+    found = replay_sets(
+        sets, beside, ReplayKeys(subjects, sealer, _of_epoch(where)), policy, archived
+    )
     earlier = sum(one.hashes in archived and one.hashes != policy.hashes for one in sets)
     return ReplayRun(tuple(found), unsealed, earlier)
 
@@ -184,3 +188,18 @@ def _sealer(where: Path) -> tuple[Sealer | None, str]:
         return None, str(error)
     except (KeyError, ValueError):
         return None, f"the broker's keys in {where} are of another version of this broker"
+
+
+def _of_epoch(where: Path) -> Callable[[int], Sealer | None]:
+    """The keys by which a set of a given time was sealed, if they were not destroyed since."""
+    rings: list[KeyRing] = []
+
+    def sealer(milliseconds: int) -> Sealer | None:
+        moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
+        try:
+            rings[:] = rings or [KeyRing(where)]
+            return rings[0].at(moment).sealer
+        except KeysError:
+            return None
+
+    return sealer

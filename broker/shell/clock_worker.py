@@ -20,6 +20,7 @@ from broker.ledger import read_entries
 from broker.model.envelope import seal_statement
 from broker.rounds import DueBook
 from broker.shell.kafka import make_producer
+from broker.shell.key_ring import IntakeEpochs
 from broker.shell.keys import DESK, AgencyKeys, load_agency_keys
 from broker.shell.logs import configure
 from broker.shell.settings import Settings
@@ -37,6 +38,7 @@ class Clock:
         self._directory = settings.ledger_dir
         self._ahead = datetime.timedelta(seconds=settings.clock_ahead_s)
         self._keys = keys
+        self._epochs = IntakeEpochs(settings.keys_dir)
         # One book for all shards: an answer may be recorded on another shard than its question.
         self._book = DueBook(DESK)
         self._read: dict[Path, int] = {}
@@ -61,7 +63,9 @@ class Clock:
             if action.action_id in self._sent:
                 continue
             stamped = msgspec.structs.replace(action, acted_at=now)
-            data = seal_statement(stamped, self._keys.identity, self._keys.epoch, os.urandom(32))
+            data = seal_statement(
+                stamped, self._keys.identity, self._epochs.current(), os.urandom(32)
+            )
             await producer.send_and_wait(f"actions.v1.{DESK}", data)
             self._sent.add(action.action_id)
             log.info("overdue", reason=action.reason)

@@ -46,7 +46,8 @@ from broker.shell.kafka import (
     make_producer,
     send_all,
 )
-from broker.shell.keys import BrokerKeys, SubjectKeys, load_broker_keys
+from broker.shell.key_ring import KeyRing
+from broker.shell.keys import BrokerKeys, SubjectKeys
 from broker.shell.logs import configure
 from broker.shell.policy import PolicyHolder
 from broker.shell.settings import Settings
@@ -77,7 +78,7 @@ class Work(msgspec.Struct, frozen=True):
 class Decider:
     """Turns records of parts.v1 into work; all that it needs, and nothing of Faust's streams."""
 
-    def __init__(self, state: DecideState, keys: BrokerKeys, subjects: SubjectKeys) -> None:
+    def __init__(self, state: DecideState, keys: KeyRing, subjects: SubjectKeys) -> None:
         """`state` is that of the partition whose records it is given."""
         self._state = state
         self._keys = keys
@@ -89,7 +90,7 @@ class Decider:
             return Work(part)
         past = tuple(entry for entry in self._state.past(part.part_key) if entry.order < order)
         if part.step is PartStep.MOVE:
-            return Work(part, sent_on=(_handed_over(part, past, self._keys.parts_key),))
+            return Work(part, sent_on=(_handed_over(part, past, self._of(part).parts_key),))
         if part.step is PartStep.ADOPT:
             self._adopt(part, order)
             return Work(part)
@@ -103,13 +104,14 @@ class Decider:
         """Whether the subject was erased after this record: all that came of it had been sent."""
         if not self._subjects.any_erased:
             return False
-        tag = tag_of(self._keys.sealer, part.part_key)
+        tag = tag_of(self._of(part).sealer, part.part_key)
         return self._subjects.is_before_erasure(tag, order, part.received_at)
 
     def _decide(self, part: Part, order: int, past: tuple[StateEntry, ...], policy: Policy) -> Work:
-        given = part_input(part, order, self._keys.parts_key)
+        keys = self._of(part)
+        given = part_input(part, order, keys.parts_key)
         try:
-            result = decide_part(given, past, policy, self._keys.sealer.pairwise)
+            result = decide_part(given, past, policy, keys.sealer.pairwise)
         except Exception as error:  # noqa: BLE001 -- an error while deciding is a refusal and an alarm, never a lost part
             log.error("policy_error", error=type(error).__name__, offset=order)
             result = undecided(given, past)
@@ -133,17 +135,17 @@ class Decider:
             # The part is older than parts.v1 keeps: the act is on record, and nothing more can be shown.
             log.error("part_forgotten", topic=PARTS_TOPIC, reason=part.step.value)
             return Work(part)
-        given = act_input(original, part, state.order, self._keys.parts_key)
+        given = act_input(original, part, state.order, self._of(original).parts_key)
         past = self._state.past(part.part_key)
         below = tuple(entry for entry in past if entry.order < state.order)
         made = act_on_part(
-            opened_act(part, self._keys.parts_key),
+            opened_act(part, self._of(part).parts_key),
             part.act_set_id or "",
             state,
             given,
             below,
             policy,
-            self._sealing(part.part_key),
+            self._sealing(part),
         )
         self._state.keep_rounds(made.state)
         return Work(part, recorded=(made.recorded,), held=self._held(made.state, given))
@@ -155,8 +157,8 @@ class Decider:
             self._state.past(part.part_key),
             order,
             policy,
-            self._sealing(part.part_key),
-            self._keys.parts_key,
+            self._sealing(part),
+            self._of(part).parts_key,
         )
         self._state.keep(part.part_key, taken.entries)
         if taken.state is None or taken.recorded is None:
@@ -170,16 +172,26 @@ class Decider:
         )
 
     def _adopt(self, part: Part, order: int) -> None:
-        packed = unseal(self._keys.parts_key, part.sealed, _adopt_binding(part))
+        packed = unseal(self._of(part).parts_key, part.sealed, _adopt_binding(part))
         moved = msgspec.msgpack.decode(packed, type=tuple[StateEntry, ...])
         renumbered = tuple(msgspec.structs.replace(entry, order=order) for entry in moved)
         self._state.keep(part.part_key, join(self._state.past(part.part_key), renumbered))
 
-    def _held(self, state: PartState, given: PartInput) -> tuple[tuple[bytes, bytes | None], ...]:
-        return ((state.part_id.encode(), held_record(state, given, self._keys.sealer)),)
+    def _of(self, part: Part) -> BrokerKeys:
+        """The keys of the epoch in which the record that brought the part was taken in."""
+        return self._keys.at(part.received_at)
 
-    def _sealing(self, part_key: str) -> Sealing:
-        return Sealing(self._keys.sealer, self._subjects.keys_for([part_key])[part_key])
+    def _held(self, state: PartState, given: PartInput) -> tuple[tuple[bytes, bytes | None], ...]:
+        return (
+            (
+                state.part_id.encode(),
+                held_record(state, given, self._keys.at(given.received_at).sealer),
+            ),
+        )
+
+    def _sealing(self, part: Part) -> Sealing:
+        key = self._subjects.keys_for([part.part_key])[part.part_key]
+        return Sealing(self._of(part).sealer, key)
 
     def messages(self, batch: list[Work]) -> list[Message]:
         """Decision sets, records for other keys, and what waits, in the order of the records."""
@@ -191,7 +203,7 @@ class Decider:
             key = one.part.part_key
             if one.result is not None and one.policy is not None:
                 recorded = record_part(
-                    one.result, one.past, one.policy, self._keys.sealer, held[key]
+                    one.result, one.past, one.policy, self._of(one.part).sealer, held[key]
                 )
                 messages.append((DECISIONS_TOPIC, key.encode(), encode(recorded)))
             messages.extend((DECISIONS_TOPIC, key.encode(), encode(r)) for r in one.recorded)
@@ -221,7 +233,7 @@ def _eraser(
     settings: Settings,
     sender: _Sender,
     state: DecideState,
-    keys: BrokerKeys,
+    keys: KeyRing,
     subjects: SubjectKeys,
 ) -> Eraser:
     async def confirmed() -> None:
@@ -231,10 +243,9 @@ def _eraser(
         state,
         keys,
         subjects,
-        settings.policies_dir,
+        settings,
         send=sender.send,
         flush=confirmed,
-        armed=settings.crash_at,
     )
 
 
@@ -243,7 +254,7 @@ def build(settings: Settings) -> faust.App:
     configure("decide", settings.log_level)
     app = make_app("decide", settings, partitions=PARTITIONS)
     policies = PolicyHolder(settings)
-    keys = load_broker_keys(settings.keys_dir)
+    keys = KeyRing(settings.keys_dir)
     state = DecideState(app, PARTITIONS)
     subjects = SubjectKeys(settings.keys_dir / "subjects.db")
     decider = Decider(state, keys, subjects)

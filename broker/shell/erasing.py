@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 import structlog
@@ -27,7 +26,9 @@ from broker.rounds import ERASED, RETENTION_ENDED, ErasedPart, counted, erase
 from broker.shell.crash import point
 from broker.shell.decide_state import CHANGELOG_COMPACTED_WITHIN, CHANGELOG_SEGMENT, DecideState
 from broker.shell.kafka import DECISIONS_TOPIC, HELD_TOPIC, PARTS_TOPIC
-from broker.shell.keys import BrokerKeys
+from broker.shell.key_ring import KeyRing
+from broker.shell.rotation import gone_by
+from broker.shell.settings import Settings
 from broker.shell.subject_keys import Erasure, SubjectKeys
 from broker.shell.topics import TopicSpec, load_topics
 
@@ -51,34 +52,33 @@ class Eraser:
     def __init__(
         self,
         state: DecideState,
-        keys: BrokerKeys,
+        ring: KeyRing,
         subjects: SubjectKeys,
-        policies_dir: Path,
+        settings: Settings,
         *,
         send: Callable[[Sequence[Message]], Awaitable[None]],
         flush: Callable[[], Awaitable[None]],
-        armed: str = "",
     ) -> None:
         """`send` returns when Kafka has confirmed; `flush` when the tables' changes are confirmed."""
         self._state = state
-        self._keys = keys
+        self._ring = ring
         self._subjects = subjects
-        self._policies_dir = policies_dir
+        self._settings = settings
         self._send = send
         self._flush = flush
-        self._armed = armed
+        self._armed = settings.crash_at
 
     async def erase(self, part: Part, place: int, policy: Policy) -> None:
         """Everything that is kept under the key of `part`, which lies at `place` on parts.v1."""
-        told = opened_erasure(part, self._keys.parts_key)
+        told = opened_erasure(part, self._ring.at(part.received_at).parts_key)
         if ENTRY_ONLY in part.flags:
             self._drop_entries(part.part_key, told)
             await self._flush()
             return
-        tag = tag_of(self._keys.sealer, part.part_key)
+        tag = tag_of(self._ring.at(part.received_at).sealer, part.part_key)
         if not self._is_known(part, told, tag):
             return
-        retention = load_retention(self._policies_dir)
+        retention = load_retention(self._settings.policies_dir)
         rounds = self._rounds(part, told, retention, policy)
         await self._send(_messages(part, told, rounds))
         point("decide.erasure_sent", self._armed)
@@ -114,7 +114,7 @@ class Eraser:
                 reason=RETENTION_ENDED if due else ERASED,
                 tell=retention.tell_when_due or not due,
                 hashes=policy.hashes,
-                sealer=self._keys.sealer,
+                sealer=self._ring.at(part.received_at).sealer,
             )
             for state in states
             if state is not None
@@ -135,7 +135,7 @@ class Eraser:
                 part_key=part.part_key,
                 why=told.why or "requested",
                 received_at=part.received_at,
-                stores=dates_of(retention, now),
+                stores=dates_of(retention, now, gone_by(self._settings.keys_dir, retention, now)),
                 remains=tuple((one.what, one.why) for one in retention.remains),
                 policy=retention.content_hash,
             )
@@ -164,7 +164,7 @@ class Eraser:
             part_key=part.other_key,
             other_key=None,
             flags=(ENTRY_ONLY,),
-            sealed=sealed_erasure(identity, told, self._keys.parts_key),
+            sealed=sealed_erasure(identity, told, self._ring.at(part.received_at).parts_key),
         )
         return [(PARTS_TOPIC, onward.part_key.encode(), encode(onward))]
 

@@ -29,7 +29,8 @@ from broker.shell.batches import Batcher
 from broker.shell.crash import point
 from broker.shell.decide_state import compact, remove, table_of
 from broker.shell.kafka import DECISIONS_TOPIC, PARTS_TOPIC, make_app, make_producer, send_all
-from broker.shell.keys import load_broker_keys
+from broker.shell.key_ring import KeyRing
+from broker.shell.keys import BrokerKeys
 from broker.shell.logs import configure
 from broker.shell.settings import Settings
 
@@ -43,9 +44,8 @@ CONCERNS_PREFIX = "concerns.v1."
 log = structlog.get_logger()
 
 
-def make_reception(settings: Settings) -> Reception:
-    """Keys and reference data, loaded once at start."""
-    keys = load_broker_keys(settings.keys_dir)
+def make_reception(settings: Settings, keys: BrokerKeys) -> Reception:
+    """Reference data, loaded once at start, and keys of the day."""
     return Reception(
         publisher_keys=keys.publisher_keys,
         epoch_keys=keys.epoch_keys,
@@ -56,6 +56,30 @@ def make_reception(settings: Settings) -> Reception:
         registry=_registry(settings),
         max_bytes=settings.max_record_bytes,
     )
+
+
+class Receptions:
+    """What intake needs for a record of a given time: the reference data, with the keys of its epoch."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises KeysError where the keys of now are missing."""
+        self._ring = KeyRing(settings.keys_dir)
+        self._keys = self._ring.at(datetime.datetime.now(datetime.UTC))
+        self._made = make_reception(settings, self._keys)
+
+    def at(self, moment: datetime.datetime) -> Reception:
+        """Sealing follows from Kafka's time of the record alone."""
+        keys = self._ring.at(moment)
+        if keys is not self._keys:
+            self._keys = keys
+            self._made = msgspec.structs.replace(
+                self._made,
+                publisher_keys=keys.publisher_keys,
+                epoch_keys=keys.epoch_keys,
+                parts_key=keys.parts_key,
+                sealer=keys.sealer,
+            )
+        return self._made
 
 
 def raw_record(message: Any) -> RawRecord:
@@ -155,7 +179,7 @@ def build(settings: Settings) -> faust.App:
     """The intake app, ready to run."""
     configure("intake", settings.log_level)
     app = make_app("intake", settings, partitions=1)
-    reception = make_reception(settings)
+    receptions = Receptions(settings)
     organisations = load_connected(settings.organisations_dir / "connected.yaml")
     names = [
         f"{prefix}{code}" for code in organisations for prefix in (CONCERNS_PREFIX, ACTIONS_PREFIX)
@@ -192,7 +216,8 @@ def build(settings: Settings) -> faust.App:
     async def take(stream: Any) -> None:
         async for event in stream.noack().events():
             point("intake.received", armed)
-            result = _received(raw_record(event.message), state, reception)
+            record = raw_record(event.message)
+            result = _received(record, state, receptions.at(record.received_at))
             state.keep(result)
             if not result.erased:
                 await batcher.add(event, result)

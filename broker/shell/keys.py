@@ -9,8 +9,8 @@ agency needs to seal to intake and to check the ledger's signatures.
 from __future__ import annotations
 
 import base64
+import datetime
 import json
-import os
 import re
 import secrets
 from collections.abc import Sequence
@@ -25,6 +25,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from broker.model.envelope import HPKE, IntakeEpoch, SigningIdentity
 from broker.model.sealer import Sealer
 from broker.model.sealing import DataKey
+from broker.shell.epochs import (
+    Epoch,
+    Kind,
+    epoch_at,
+    file_of,
+    read_epochs,
+    write_epochs,
+)
+from broker.shell.epochs import write_private as _write_private
 from broker.shell.key_errors import KeysError
 from broker.shell.subject_keys import SubjectKeys, read_subject_keys
 
@@ -35,15 +44,16 @@ __all__ = [
     "BrokerKeys",
     "KeysError",
     "SubjectKeys",
+    "current_epoch",
     "load_agency_keys",
     "load_broker_keys",
     "make_keys",
+    "next_epoch",
     "read_subject_keys",
     "unwrap",
 ]
 
 SECRET_BYTES = 32
-FIRST_EPOCH = "epoch-1"
 FIRST_KEY = "key-1"
 DESK = "DUTY-DESK"
 """Code of the broker's duty desk in the register."""
@@ -88,35 +98,72 @@ def make_keys(directory: Path, organisations: Sequence[str]) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     own = directory / "broker"
     own.mkdir(exist_ok=True, mode=0o700)
-    for name in ("linkage", "parts", "rows", "pairwise"):
+    for name in ("linkage", "rows", "pairwise"):
         _make_secret(own / f"{name}.key")
     _make_private(own / "ledger.pem", Ed25519PrivateKey.generate)
-    _make_private(own / f"intake-{FIRST_EPOCH}.pem", X25519PrivateKey.generate)
+    epochs = read_epochs(own)
+    _make_epochs(own, epochs)
     for code in dict.fromkeys((*organisations, DESK)):
         folder = directory / "organisations" / code
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _make_private(folder / "signing.pem", Ed25519PrivateKey.generate)
         _make_private(folder / "sealing.pem", X25519PrivateKey.generate)
-    _write_directory(directory, organisations)
-    _make_data_keys(own, directory, organisations)
+    _write_directory(directory, organisations, epochs)
+    for epoch in epochs:
+        if epoch.holds(Kind.DATA):
+            _make_data_keys(directory, epoch.name, organisations)
 
 
-def load_broker_keys(directory: Path) -> BrokerKeys:
-    """The processes' keys. Raises KeysError where a file is missing."""
+def next_epoch(directory: Path, since: datetime.datetime) -> Epoch:
+    """Makes the keys of one more epoch and announces it: in force from `since`. Raises KeysError.
+
+    Keys first, the list after, so that whoever finds it in the list finds its keys.
+    """
+    own = directory / "broker"
+    epochs = read_epochs(own)
+    if since <= epochs[-1].since:
+        raise KeysError(
+            f"{epochs[-1].name} is in force from {epochs[-1].since}: choose a later time"
+        )
+    number = int(epochs[-1].name.removeprefix("epoch-")) + 1
+    fresh = Epoch(f"epoch-{number}", since.replace(microsecond=0))
+    _make_epochs(own, (fresh,))
+    organisations = tuple(_read_json(directory / "directory.json")["organisations"])
+    _make_data_keys(directory, fresh.name, organisations)
+    write_epochs(own, (*epochs, fresh))
+    _write_directory(directory, (), (*epochs, fresh))
+    return fresh
+
+
+def load_broker_keys(directory: Path, moment: datetime.datetime | None = None) -> BrokerKeys:
+    """The processes' keys, of the epoch in force at `moment` (default: now) where they have epochs.
+
+    Raises KeysError where a file is missing, or where the epoch's keys were destroyed.
+    """
     own = directory / "broker"
     register = _read_json(directory / "directory.json")
+    epochs = read_epochs(own)
+    epoch = epoch_at(epochs, moment or datetime.datetime.now(datetime.UTC))
+    for kind in (Kind.PARTS, Kind.DATA):
+        if not epoch.holds(kind):
+            raise KeysError(f"the {kind} key of {epoch.name} was destroyed at {epoch.gone[kind]}")
+    path = file_of(own, epoch.name, Kind.DATA)
     data_keys = {
         code: DataKey(entry["key_id"], _unb64(entry["key"]), _unb64(entry["wrapped"]))
-        for code, entry in _read_json(own / "data-keys.json").items()
+        for code, entry in _read_json(path).items()
     }
     desk = data_keys.get(DESK)
     if desk is None:
-        raise KeysError(f"{own / 'data-keys.json'} has no key of {DESK}: run `broker up` to add it")
+        raise KeysError(f"{path} has no key of {DESK}: run `broker up` to add it")
     return BrokerKeys(
         publisher_keys=_signing_keys(register),
-        epoch_keys={FIRST_EPOCH: _load_x25519(own / f"intake-{FIRST_EPOCH}.pem")},
+        epoch_keys={
+            one.name: _load_x25519(file_of(own, one.name, Kind.INTAKE))
+            for one in epochs
+            if one.holds(Kind.INTAKE)
+        },
         linkage_key=_read_secret(own / "linkage.key"),
-        parts_key=_read_secret(own / "parts.key"),
+        parts_key=_read_secret(file_of(own, epoch.name, Kind.PARTS)),
         sealer=Sealer(
             data_keys=data_keys,
             desk=desk,
@@ -141,16 +188,32 @@ def load_agency_keys(directory: Path, organisation: str) -> AgencyKeys:
         raise KeysError(
             f"{directory / 'directory.json'} lacks the ledger's public key: run `broker up` to add it"
         )
-    epoch = public["epoch"]
     return AgencyKeys(
         identity=SigningIdentity(organisation, FIRST_KEY, _load_ed25519(folder / "signing.pem")),
         sealing_key=_load_x25519(folder / "sealing.pem"),
-        epoch=IntakeEpoch(
-            epoch["name"], X25519PublicKey.from_public_bytes(_unb64(epoch["public_key"]))
-        ),
+        epoch=_current_epoch(public),
         ledger=Ed25519PublicKey.from_public_bytes(_unb64(public["ledger"])),
         publishers=_signing_keys(public),
     )
+
+
+def current_epoch(directory: Path) -> IntakeEpoch:
+    """The epoch to which agencies seal now, by this machine's clock. Raises KeysError."""
+    return _current_epoch(_read_json(directory / "directory.json"))
+
+
+def _current_epoch(register: dict[str, Any]) -> IntakeEpoch:
+    now = datetime.datetime.now(datetime.UTC)
+    # A register that an earlier broker wrote has one epoch and no date.
+    listed = register.get("epochs") or [register["epoch"]]
+    in_force = [
+        one
+        for one in listed
+        if "since" not in one or datetime.datetime.fromisoformat(one["since"]) <= now
+    ]
+    newest = (in_force or listed)[-1]
+    public = X25519PublicKey.from_public_bytes(_unb64(newest["public_key"]))
+    return IntakeEpoch(newest["name"], public)
 
 
 def unwrap(organisation: str, key_id: str, wrapped: bytes, private: X25519PrivateKey) -> bytes:
@@ -166,9 +229,18 @@ def _signing_keys(register: dict[str, Any]) -> dict[tuple[str, str], Ed25519Publ
     }
 
 
-def _make_data_keys(own: Path, directory: Path, organisations: Sequence[str]) -> None:
+def _make_epochs(own: Path, epochs: Sequence[Epoch]) -> None:
+    """Keys of these epochs that are not there yet and were not destroyed."""
+    for one in epochs:
+        if one.holds(Kind.INTAKE):
+            _make_private(file_of(own, one.name, Kind.INTAKE), X25519PrivateKey.generate)
+        if one.holds(Kind.PARTS):
+            _make_secret(file_of(own, one.name, Kind.PARTS))
+
+
+def _make_data_keys(directory: Path, name: str, organisations: Sequence[str]) -> None:
     """One data key for each recipient, wrapped once, so that sealing again gives the same bytes."""
-    path = own / "data-keys.json"
+    path = file_of(directory / "broker", name, Kind.DATA)
     held: dict[str, Any] = _read_json(path) if path.exists() else {}
     register = _read_json(directory / "directory.json")["organisations"]
     for code in dict.fromkeys((*organisations, DESK)):
@@ -176,12 +248,14 @@ def _make_data_keys(own: Path, directory: Path, organisations: Sequence[str]) ->
             continue
         key = secrets.token_bytes(SECRET_BYTES)
         public = X25519PublicKey.from_public_bytes(_unb64(register[code]["sealing"]))
-        wrapped = HPKE.encrypt(key, public, _wrap_info(code, FIRST_EPOCH))
-        held[code] = {"key_id": FIRST_EPOCH, "key": _b64(key), "wrapped": _b64(wrapped)}
+        wrapped = HPKE.encrypt(key, public, _wrap_info(code, name))
+        held[code] = {"key_id": name, "key": _b64(key), "wrapped": _b64(wrapped)}
     _write_private(path, json.dumps(held, indent=1).encode())
 
 
-def _write_directory(directory: Path, organisations: Sequence[str]) -> None:
+def _write_directory(
+    directory: Path, organisations: Sequence[str], epochs: Sequence[Epoch]
+) -> None:
     path = directory / "directory.json"
     known = _read_json(path)["organisations"] if path.exists() else {}
     for code in dict.fromkeys((*organisations, DESK)):
@@ -191,10 +265,18 @@ def _write_directory(directory: Path, organisations: Sequence[str]) -> None:
             "signing": _public(_load_ed25519(folder / "signing.pem")),
             "sealing": _public(_load_x25519(folder / "sealing.pem")),
         }
-    intake = _load_x25519(directory / "broker" / f"intake-{FIRST_EPOCH}.pem")
+    own = directory / "broker"
     content = {
-        "ledger": _public(_load_ed25519(directory / "broker" / "ledger.pem")),
-        "epoch": {"name": FIRST_EPOCH, "public_key": _public(intake)},
+        "ledger": _public(_load_ed25519(own / "ledger.pem")),
+        "epochs": [
+            {
+                "name": one.name,
+                "since": one.since.isoformat(),
+                "public_key": _public(_load_x25519(file_of(own, one.name, Kind.INTAKE))),
+            }
+            for one in epochs
+            if one.holds(Kind.INTAKE)
+        ],
         "organisations": known,
     }
     _write_private(path, json.dumps(content, indent=1).encode())
@@ -221,17 +303,6 @@ def _make_private(path: Path, generate: Any) -> None:
             serialization.NoEncryption(),
         )
         _write_private(path, pem)
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Written whole or not at all, readable by the owner only."""
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
 
 
 def _read_secret(path: Path) -> bytes:
