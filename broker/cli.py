@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from broker.commands import desk, groups, policy_group, retention_group
+from broker.commands import (
+    desk,
+    groups,
+    keys_group,
+    policy_group,
+    respond_group,
+    retention_group,
+)
 from broker.commands.errors import CommandError, sentence_of
 from broker.commands.words import (
     FAILED,
@@ -64,9 +71,14 @@ app.add_typer(groups.schema_app, name="schema")
 app.add_typer(policy_group.policy_app, name="policy")
 app.add_typer(groups.audit_app, name="audit")
 app.add_typer(groups.bench_app, name="bench")
+app.add_typer(keys_group.keys_app, name="keys")
 app.add_typer(desk.review_app, name="review")
 app.add_typer(desk.break_glass_app, name="break-glass")
 app.add_typer(retention_group.retention_app, name="retention")
+app.add_typer(respond_group.respond_app, name="respond")
+app.command("fate", epilog=examples("broker fate ADV-WM-001", "broker fate ADV-WM-001 --json"))(
+    respond_group.fate
+)
 
 
 class _WithSettings(TyperCommand):

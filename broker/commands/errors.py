@@ -13,6 +13,7 @@ EXPECTED = {
     "broker.policies": ("PolicyFileError",),
     "broker.reference": ("ReferenceDataError",),
     "broker.shell.key_errors": ("KeysError",),
+    "broker.shell.topics": ("TopicsError",),
     "aiokafka.errors": ("KafkaError",),
     "builtins": ("OSError",),
 }

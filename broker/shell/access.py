@@ -7,6 +7,8 @@ operators does not send them: this does, many rights at a time.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -28,6 +30,7 @@ ANY, ALLOW = 1, 3
 EVERY_HOST = "*"
 EXACT = 0
 BATCH = 500
+IN_FORCE_WITHIN_S = 15.0
 
 
 class AccessChange(msgspec.Struct, frozen=True):
@@ -138,6 +141,8 @@ async def ensure_access(
         missing = sorted(set(wanted) - set(found))
         await _remove(admin, gone)
         await _add(admin, missing)
+        if missing or gone:
+            await _in_force(admin, missing, gone)
         limited = await _limit(admin, organisations, file.access.quotas)
     except KafkaError as error:
         raise TopicsError(
@@ -173,6 +178,23 @@ async def _remove(admin: AIOKafkaAdminClient, acls: Sequence[Acl]) -> None:
         answer = await _ask(admin, DeleteAclsRequest_v1(_rows(acls[start : start + BATCH])))
         for code, *_ in answer.filter_responses:
             _check(code)
+
+
+async def _in_force(
+    admin: AIOKafkaAdminClient, missing: Iterable[Acl], gone: Iterable[Acl]
+) -> None:
+    """Returns when Kafka acts by the changes: its controller takes them before its brokers do."""
+    here, away = set(missing), set(gone)
+    deadline = time.monotonic() + IN_FORCE_WITHIN_S
+    while True:
+        found = await _found(admin)
+        if here <= found and not away & found:
+            return
+        if time.monotonic() > deadline:
+            raise TopicsError(
+                "Kafka took the broker's rights and does not act by them yet: try again."
+            )
+        await asyncio.sleep(0.02)
 
 
 def _rows(acls: Iterable[Acl]) -> list[tuple[Any, ...]]:

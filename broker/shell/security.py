@@ -20,6 +20,7 @@ from broker.shell.certificates import (
     make_certificates,
     pair_of,
 )
+from broker.shell.denials import denials_log
 from broker.shell.embedded import EmbeddedKafka
 from broker.shell.keys import KeysError
 from broker.shell.settings import Settings
@@ -58,7 +59,7 @@ def embedded_kafka(
     Makes the certificates that are missing or end soon. With BROKER_KAFKA_SECURITY=plaintext it is
     open to everybody on this machine.
     """
-    folder, denials = settings.data_dir / "kafka", settings.data_dir / "log" / "kafka-denials.log"
+    folder = settings.data_dir / "kafka"
     if settings.kafka_security == "plaintext":
         return EmbeddedKafka(folder, port=port, quiet=quiet)
     make_certificates(settings.keys_dir, organisations)
@@ -66,7 +67,7 @@ def embedded_kafka(
         folder,
         properties=server_properties(settings.keys_dir),
         java=CHECK_REVOCATION,
-        denials=denials,
+        denials=denials_log(settings.data_dir),
         port=port,
         quiet=quiet,
     )

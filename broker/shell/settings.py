@@ -30,6 +30,11 @@ class Settings(BaseSettings):
         description="ssl: TLS with a certificate for each client. plaintext: none, for development "
         "on a Kafka that is open to everybody.",
     )
+    kafka_rights: Literal["set", "elsewhere"] = Field(
+        "set",
+        description="set: rights and quotas are set at each start. elsewhere: by others, as "
+        "`broker keys acls` lists them.",
+    )
     kafka_ca: Path | None = Field(
         None, description="Authority that signed Kafka's certificate (PEM); default: keys/kafka/."
     )

@@ -88,6 +88,8 @@ async def _rights(
     """Sets rights and quotas, and says how many there are."""
     if settings.kafka_security == "plaintext":
         return "[red]no TLS and no rights: whoever reaches this Kafka may read and write all[/red]"
+    if settings.kafka_rights == "elsewhere":
+        return "TLS; rights are set elsewhere"
     change = await ensure_access(settings.kafka_bootstrap, organisations, security=security)
     return f"TLS; {change.rights} rights, {change.added} added, {change.removed} taken away"
 

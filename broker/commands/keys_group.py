@@ -1,0 +1,127 @@
+"""The command group `broker keys`: certificates, rights at Kafka, and what Kafka refused."""
+# ruff: noqa: PLC0415 -- each command loads only what it needs
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from broker.commands.words import MARKUP, Json, examples, say, settings_in_force, terminal, write
+
+keys_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=MARKUP,
+    help="For operators: certificates, rights at Kafka, and what Kafka refused.",
+)
+
+
+@keys_app.command("make", epilog=examples("broker keys make", "broker keys make --json"))
+def keys_make(as_json: Json = False) -> None:
+    """Make the demonstration's keys and certificates that are missing or end within 30 days."""
+    from broker.commands import kafka_keys
+
+    made = kafka_keys.make(settings_in_force())
+    if as_json:
+        write({"made": made})
+    else:
+        say(f"{len(made)} certificates made" + (f": {', '.join(made)}" if made else ""))
+
+
+@keys_app.command("show", epilog=examples("broker keys show", "broker keys show --json"))
+def keys_show(as_json: Json = False) -> None:
+    """Show whose certificates there are, their fingerprints and until when they are valid."""
+    from broker.commands import kafka_keys
+
+    held = kafka_keys.certificates(settings_in_force())
+    if as_json:
+        write(*map(msgspec.to_builtins, held))
+    else:
+        kafka_keys.show_held(terminal(), held)
+
+
+@keys_app.command(
+    "rotate-certificates",
+    epilog=examples(
+        "broker keys rotate-certificates",
+        "broker keys rotate-certificates SCH-WV-001 --revoke   # its key is in wrong hands",
+    ),
+)
+def keys_rotate(
+    owners: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WHOSE]...", help="Codes or processes; default: all."),
+    ] = None,
+    revoke: Annotated[
+        bool,
+        typer.Option(
+            "--revoke",
+            help="Take the old ones back: the embedded Kafka refuses them within a minute. "
+            "Default: they run out beside the new ones.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make new certificates of the development authority; a process takes its new one at its start.
+
+    A connection that is open stays open until it ends: taking a right away ends what it may do at once.
+    """
+    from broker.commands import kafka_keys
+
+    rotated = kafka_keys.rotate(settings_in_force(), owners or [], revoke=revoke)
+    if as_json:
+        write({"rotated": rotated, "revoked": revoke})
+    else:
+        say(f"{len(rotated)} new certificates" + ("; the old ones are revoked" if revoke else ""))
+
+
+@keys_app.command(
+    "acls",
+    epilog=examples(
+        "broker keys acls",
+        "broker keys acls --shell > acls.sh",
+        "broker keys acls --strimzi > deploy/strimzi/kafka-users.yaml",
+    ),
+)
+def keys_acls(
+    shell: Annotated[
+        bool, typer.Option("--shell", help="As commands of kafka-acls.sh and kafka-configs.sh.")
+    ] = False,
+    strimzi: Annotated[bool, typer.Option("--strimzi", help="As Strimzi KafkaUsers.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List every right at Kafka, made of deploy/topics.yaml and the connected organisations."""
+    from broker.commands import kafka_keys
+
+    settings = settings_in_force()
+    if shell:
+        say(kafka_keys.as_shell(settings).rstrip("\n"))
+    elif strimzi:
+        say(kafka_keys.as_strimzi(settings).rstrip("\n"))
+    elif as_json:
+        write(*map(kafka_keys.right_row, kafka_keys.rights(settings)))
+    else:
+        kafka_keys.show_rights(terminal(), kafka_keys.rights(settings))
+
+
+@keys_app.command("denials", epilog=examples("broker keys denials", "broker keys denials --json"))
+def keys_denials(
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Kafka's authorizer log; default: the embedded Kafka's, var/log/kafka-denials.log.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Count what Kafka refused: by whom, which operation, on which kind of resource; no names."""
+    from broker.commands import kafka_keys
+
+    counted = kafka_keys.denials(settings_in_force(), log)
+    if as_json:
+        write(*map(msgspec.to_builtins, counted))
+    else:
+        kafka_keys.show_denials(terminal(), counted)
