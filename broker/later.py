@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from broker.decide import corrects
+from broker.decide import FATE_MODE, corrects
 from broker.flow import DecidedPart, Policy, part_input, record_part, shown
 from broker.intake import ENTRY_ONLY, act_binding, correction_binding
 from broker.link import link
@@ -18,8 +18,16 @@ from broker.model.codec import decode, encode
 from broker.model.sealer import Sealer
 from broker.model.sealing import unseal
 from broker.model.types import Action, DecisionSet, EventType, Part
-from broker.model.values import Observation, PartInput, PartState, StateEntry
-from broker.record import Ending, ending_record
+from broker.model.values import (
+    Decision,
+    Linked,
+    Observation,
+    PartInput,
+    PartState,
+    StateEntry,
+    Weight,
+)
+from broker.record import Decided, Ending, ending_record
 from broker.rounds import Acted, Retracted, carry_out, retract
 from broker.weigh import weigh
 
@@ -62,12 +70,19 @@ def act_on_part(
     )
     flagged = msgspec.structs.replace(linked, part=round_of_act, flags=acted.flags)
     weight = weigh(linked.claim, policy.parameters)
-    decided = tuple(
-        shown(flagged, decision, weight, sealing.sealer.pairwise) for decision in acted.decisions
-    )
+    decided = tuple(_decided(acted, one, flagged, weight, sealing) for one in acted.decisions)
     result = DecidedPart(flagged, weight, decided)
     recorded = record_part(result, past, policy, sealing.sealer, sealing.subject_key)
     return Round(acted.state, recorded, result)
+
+
+def _decided(
+    acted: Acted, decision: Decision, linked: Linked, weight: Weight, sealing: Sealing
+) -> Decided:
+    """What the recipient of an alert sees, or what a publisher learns of an answer."""
+    if decision.mode == FATE_MODE:
+        return Decided(decision, (), fate=acted.fate)
+    return shown(linked, decision, weight, sealing.sealer.pairwise)
 
 
 def _without_decisions(

@@ -30,6 +30,8 @@ from broker.model.values import SourcePosition
 from broker.record import intake_set_id
 
 ALERT, RECEIPT, WITHDRAWAL, ORIGINATOR = "alert", "receipt", "withdrawal", "originator"
+FATE = "FATE"
+"""Mode of a decision by which a publisher learns what came of its statement."""
 Part = tuple[str, str, int, str]
 
 
@@ -215,7 +217,7 @@ class Accounts:
             raise BadLedgerError(f"{where}: decides for {leaf.recipient} a second time")
         run.outcomes[leaf.outcome] += 1
         run.recipients.add(leaf.recipient)
-        sent = leaf.recipient_leaf is not None
+        sent = leaf.recipient_leaf is not None or (leaf.mode == FATE and leaf.receipt is not None)
         may_withdraw = leaf.outcome == "DENY" and leaf.round > 0
         if sent != (leaf.outcome == "PERMIT") and not (sent and may_withdraw):
             raise BadLedgerError(
@@ -237,12 +239,12 @@ class Accounts:
             self._take_refusal(where, leaf, leaf.receipt)
 
     def _take_refusal(self, where: Where, leaf: Decision, receipt: str) -> None:
-        """A publisher is told that a part of its own was refused, and nobody else is."""
+        """A publisher is told of a part of its own that it was refused or answered; nobody else is."""
         own = leaf.organisation == leaf.publisher and ORIGINATOR in leaf.capacity
-        if leaf.outcome != "DENY" or not own:
+        if not own or not (leaf.outcome == "DENY" or leaf.mode == FATE):
             raise BadLedgerError(
-                f"{where}: a receipt for {leaf.recipient}, and only the publisher of a refused part "
-                "gets one"
+                f"{where}: a receipt for {leaf.recipient}, and only the publisher of a part that was "
+                "refused or answered gets one"
             )
         self._commit(where, leaf.organisation, receipt, leaf.organisation, leaf, kind=RECEIPT)
 

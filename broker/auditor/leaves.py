@@ -124,8 +124,9 @@ class Decision(_OfPart, frozen=True, kw_only=True, tag="decision"):
     """By which an alert, a withdrawal or a receipt reaches it; None where nothing is sent."""
     reasons: tuple[str, ...] = ()
     capacity: tuple[str, ...] = ()
+    mode: str | None = None
     receipt: str | None = None
-    """The same of the receipt by which a publisher is told that this part was refused."""
+    """The same of the receipt by which a publisher is told that this part was refused, or answered."""
 
 
 class Closing(_OfPart, frozen=True, kw_only=True, tag="closing"):

@@ -6,10 +6,11 @@ Pure: the bundle is immutable; it only remembers answers that it would give agai
 """
 
 from broker.decide.bundle import Legislation, PolicyBundle
-from broker.decide.cedar import Court, policies_of
+from broker.decide.cedar import FATE, Court, policies_of
 from broker.decide.corrections import corrected_type, corrects
 from broker.decide.decision import decide
 from broker.decide.facts import PartFacts, Recipient, part_facts, present_fields
+from broker.decide.fate import FATE_MODE, decide_fate
 from broker.decide.free_text import within_words
 from broker.decide.grounds import LawfulBasis, LegalGround
 from broker.decide.law import Agreement, Condition, Gateway, Party, Permit, Profile
@@ -18,6 +19,8 @@ from broker.decide.looked_at import looked_at, looked_at_of_part
 from broker.decide.rules import Circumstances, Ruling, rule
 
 __all__ = [
+    "FATE",
+    "FATE_MODE",
     "Agreement",
     "Circumstances",
     "Condition",
@@ -36,6 +39,7 @@ __all__ = [
     "corrected_type",
     "corrects",
     "decide",
+    "decide_fate",
     "looked_at",
     "looked_at_of_part",
     "part_facts",

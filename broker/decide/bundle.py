@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from broker.decide.cedar import EXISTENCE, Court
+from broker.decide.cedar import EXISTENCE, FATE, Court, Verdict
 from broker.decide.facts import PartFacts, Recipient
 from broker.decide.grounds import LawfulBasis, LegalGround, lawful_basis
 from broker.decide.law import (
@@ -93,6 +93,7 @@ class PolicyBundle:
         self.settled: dict[tuple[object, ...], Settled] = {}
         """Answers that were given before; only `broker.decide.decision` reads and adds to it."""
         self._rulings: dict[tuple[Circumstances, str | None], Ruling] = {}
+        self._fates: dict[Circumstances, Verdict] = {}
 
     def profile(
         self, publisher: str, recipient: str, on: datetime.date, known: Reference
@@ -126,9 +127,10 @@ class PolicyBundle:
 
     def forget(self, *, parsed_sets: bool = False) -> None:
         """Empties the memory of answers: what follows is asked anew and answered the same."""
-        memories = (self._profiles, self._gateways, self._speaking, self._rulings, self.settled)
+        memories = (self._profiles, self._gateways, self._speaking, self._rulings, self._fates)
         for memory in memories:
             memory.clear()
+        self.settled.clear()
         if parsed_sets:
             self.court.forget()
 
@@ -184,6 +186,14 @@ class PolicyBundle:
             )
             found = rule(verdicts, self.permits, circumstances.agreements, lapsed)
             _keep(self._rulings, key, found)
+        return found
+
+    def fate(self, circumstances: Circumstances) -> Verdict:
+        """Whether a publisher may learn what came of its statement; of the law alone."""
+        found = self._fates.get(circumstances)
+        if found is None:
+            found = self.court.judge((), circumstances.context(), [FATE])[FATE]
+            _keep(self._fates, circumstances, found)
         return found
 
     def _open_gateways(self, use: Use) -> tuple[str, ...]:

@@ -14,6 +14,9 @@ import cedarpy
 import msgspec
 
 EXISTENCE = "existence"
+FATE = "fate"
+_ACTIONS = {EXISTENCE: "disclose_existence", FATE: "disclose_fate"}
+"""What is asked about with an action of its own; every field group is with `disclose`."""
 POLICY_ERROR = "policy_error"
 _CANDIDATE = {"type": "Recipient", "id": "candidate"}
 _CACHED_SETS = 4096
@@ -172,7 +175,7 @@ class Court:
         return found
 
     def _ask(self, policies: cedarpy.PolicySet, context: str, group: str) -> Verdict:
-        action = "disclose_existence" if group == EXISTENCE else "disclose"
+        action = _ACTIONS.get(group, "disclose")
         request = {
             "principal": _CANDIDATE,
             "action": {"type": "Action", "id": action},

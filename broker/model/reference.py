@@ -76,6 +76,15 @@ class Reference(msgspec.Struct, frozen=True):
     )
     """(authority, force) -> first and last day, for pairs of `served_by` that began or end."""
 
+    contacts: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """Organisation code, or kind, -> roles that are told in turn of an alert nobody acknowledged."""
+
+    def next_contact(self, organisation: Organisation, role: str) -> str | None:
+        """The role that is told after `role`; None after the last. A front door comes before them all."""
+        listed = self.contacts.get(organisation.code, self.contacts.get(organisation.kind, ()))
+        following = listed[listed.index(role) + 1 :] if role in listed else listed
+        return following[0] if following else None
+
     def current_code(self, code: str) -> str:
         """The code in force for `code` (an old GSS code is replaced by its successor)."""
         return self.successors.get(code, code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import unicodedata
 from collections.abc import Mapping
 
 import msgspec
@@ -40,6 +41,21 @@ class Sealer(msgspec.Struct, frozen=True):
         """`content`, padded and sealed for one organisation; bound to it and to the set."""
         key = self.key_for(organisation)
         return key, seal(key.key, pad(content), sealed_for(organisation, set_id))
+
+    @property
+    def reply_key(self) -> bytes:
+        """Key of the reply codes that go out with alerts; the broker's own, and nobody else's."""
+        return hmac.digest(self.pairwise_secret, b"reply code", "sha256")
+
+    def digest_of_words(self, organisation: str, words: str) -> str:
+        """Equal for equal words of one organisation, whatever their case and spaces; says nothing else.
+
+        By it duplicated reasons are counted without reading them; nobody without the broker's secret
+        can try words.
+        """
+        plain = " ".join(unicodedata.normalize("NFKC", words).casefold().split())
+        message = f"words\n{organisation}\n{plain}".encode()
+        return hmac.digest(self.pairwise_secret, message, "sha256").hex()[:PAIRWISE_HEX]
 
     def seal_rows(self, content: bytes, set_id: str) -> bytes:
         """`content` sealed to the auditors."""

@@ -213,6 +213,8 @@ class Decision(msgspec.Struct, frozen=True):
     """Statutory gateways that it rests on, sorted; none for a refusal or where a person chose."""
     contact: str = ""
     """Of a pointer: whom its recipient calls, the broker's duty desk and never the originator."""
+    reminds_of: str | None = None
+    """Of a reminder to the next contact: the alert that nobody acknowledged."""
 
 
 class LookedAt(msgspec.Struct, frozen=True):
@@ -232,6 +234,8 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     round: int
     withdrawn: int | None = None
     """The round that withdrew the alert."""
+    reminds_of: str | None = None
+    """Of a reminder: the alert that nobody acknowledged, itself never a reminder."""
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
@@ -242,6 +246,17 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
     round: int
     resolved: int | None = None
     """The round in which a person, a retraction or the clock ended it."""
+
+
+class Answered(msgspec.Struct, frozen=True, array_like=True):
+    """A recipient's answer to an alert: what kind, in which round, and whether its publisher was told."""
+
+    alert_id: str
+    """The alert itself, also where a reminder of it was answered."""
+    organisation: str
+    kind: str
+    round: int
+    told: bool = False
 
 
 class BreakGlass(msgspec.Struct, frozen=True, array_like=True):
@@ -280,3 +295,4 @@ class PartState(msgspec.Struct, frozen=True, array_like=True):
     releases: tuple[BreakGlass, ...] = ()
     retracted: int | None = None
     """The round in which the publisher took the statement back."""
+    answers: tuple[Answered, ...] = ()

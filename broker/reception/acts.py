@@ -8,6 +8,7 @@ from broker.intake import (
     act_parts,
 )
 from broker.model.canonical import digest
+from broker.model.codec import encode
 from broker.model.reference import DESK
 from broker.model.types import (
     Action,
@@ -15,6 +16,7 @@ from broker.model.types import (
     Part,
 )
 from broker.model.values import Rejection
+from broker.reception.answering import routed_answer
 from broker.reception.asking import take_subject_access
 from broker.reception.erasing import take_erasure
 from broker.reception.values import (
@@ -30,6 +32,7 @@ from broker.reception.values import (
     repeated,
 )
 from broker.record import (
+    ANSWERS,
     action_record,
     intake_set_id,
 )
@@ -51,6 +54,9 @@ def take_action(
         return take_erasure(record, action, opened, view, reception)
     if action.kind is ActionKind.SUBJECT_ACCESS:
         return take_subject_access(record, action, opened, view, reception)
+    routed = routed_answer(action, record, reception)
+    if isinstance(routed, Rejection):
+        return rejected(record, routed, reception)
     refusal = _may_act(record, action, view, reception)
     if refusal is not None:
         return rejected(record, refusal, reception)
@@ -69,14 +75,14 @@ def take_action(
     )
     recorded = action_record(
         record.source,
-        action,
+        routed,
         record.envelope_hash,
         receipt_content(action.action_id, seen),
         reception.sealer,
     )
     return IntakeResult(
         sets=(recorded,),
-        parts=_act_parts(record, action, opened.encoded, seen, view, reception),
+        parts=_act_parts(record, routed, seen, view, reception),
         seen=(key, seen),
     )
 
@@ -84,19 +90,18 @@ def take_action(
 def _act_parts(
     record: RawRecord,
     action: Action,
-    encoded: bytes,
     seen: SeenEntry,
     view: IntakeView,
     reception: Reception,
 ) -> tuple[Part, ...]:
     """What decide must do because of an act; nothing for one that is only recorded."""
-    if action.kind not in STEERING:
+    if action.kind not in STEERING | ANSWERS:
         return ()
     acted_on = view.seen(f"{action.event_publisher}/{action.event_id}")
     if acted_on is None:
         return ()
     occasion = Occasion(record.source, record.received_at, seen.set_id)
-    return act_parts(action, encoded, acted_on, occasion, reception.parts_key)
+    return act_parts(action, encode(action), acted_on, occasion, reception.parts_key)
 
 
 def _may_act(
@@ -109,6 +114,17 @@ def _may_act(
     """
     if action.kind not in STEERING:
         return None
+    # Who may not act learns the same whether or not the event exists.
+    actor = reception.reference.organisation(action.organisation, record.received_at.date())
+    is_desk = actor is not None and actor.kind == DESK
+    if not is_desk and not (action.kind in HUMAN and action.organisation == action.event_publisher):
+        return Rejection(
+            "not_allowed_to_act",
+            f"a {action.kind.value} is for the broker's duty desk"
+            + (" or the publisher" if action.kind in HUMAN else "")
+            + ": ask them",
+            action.action_id,
+        )
     acted_on = view.seen(f"{action.event_publisher}/{action.event_id}")
     if acted_on is None or action.part_id not in (
         None,
@@ -120,14 +136,4 @@ def _may_act(
             "name event_publisher, event_id and part_id as the queue shows them",
             action.action_id,
         )
-    actor = reception.reference.organisation(action.organisation, record.received_at.date())
-    is_desk = actor is not None and actor.kind == DESK
-    if is_desk or (action.kind in HUMAN and action.organisation == action.event_publisher):
-        return None
-    return Rejection(
-        "not_allowed_to_act",
-        f"a {action.kind.value} is for the broker's duty desk"
-        + (" or the publisher" if action.kind in HUMAN else "")
-        + ": ask them",
-        action.action_id,
-    )
+    return None

@@ -36,7 +36,7 @@ from broker.verify import PublisherKeys
 
 HUMAN = frozenset({ActionKind.REVIEW, ActionKind.RELEASE, ActionKind.LOOK_BACK})
 STEERING = HUMAN | {ActionKind.ESCALATE, ActionKind.EXPIRE}
-"""Acts that make a new round of a part; every other act is recorded and changes no decision."""
+"""Acts of the desk and of publishers that make a new round of a part; answers to alerts do as well."""
 
 
 class RawRecord(msgspec.Struct, frozen=True):

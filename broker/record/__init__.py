@@ -18,6 +18,7 @@ from broker.record.decisions import (
 )
 from broker.record.held import HeldContent, WaitingFor, held_binding, held_record
 from broker.record.intake import (
+    ANSWERS,
     accepted_record,
     action_record,
     duplicate_record,
@@ -30,6 +31,7 @@ from broker.record.subject_tag import subject_tag
 from broker.record.withdrawals import Ending, ending_record
 
 __all__ = [
+    "ANSWERS",
     "HELD_FOR",
     "LOOK_BACK_WITHIN",
     "Certified",

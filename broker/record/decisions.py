@@ -15,21 +15,24 @@ import msgspec
 
 from broker.model.canonical import canonical_json, digest_text
 from broker.model.codec import encode
+from broker.model.reply import ReplyTo, reply_code
 from broker.model.sealer import Sealer
 from broker.model.sealing import seal
 from broker.model.types import (
     AlertContent,
     Channel,
     DecisionSet,
+    Fate,
     Mode,
     SealedDelivery,
     SetKind,
     Sidecar,
 )
-from broker.model.values import Decision, Linked, LookedAt, Outcome, StateEntry, Weight
+from broker.model.values import Decision, Linked, LookedAt, Outcome, PartInput, StateEntry, Weight
 from broker.record.age_band import age_band
 from broker.record.clocks import acknowledge_by, review_by
 from broker.record.considered import considered, of_candidate
+from broker.record.fate import fate_receipt
 from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery
 from broker.record.occurrence import occurrence_of
 from broker.record.returned import returned_receipt
@@ -44,10 +47,12 @@ class Decided(msgspec.Struct, frozen=True):
     released: tuple[tuple[str, Any, str], ...]
     looked_at: LookedAt | None = None
     """What could matter for it; None where a person decided."""
+    fate: Fate | None = None
+    """Of a publisher that may learn what came of its statement: that, and no alert."""
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What leaves with one decision: an alert, or the publisher's receipt for a refused part."""
+    """What leaves with one decision: an alert, or a receipt for the publisher: refused, or answered."""
 
     alert: SealedDelivery | None
     receipt: SealedDelivery | None
@@ -89,10 +94,12 @@ def decision_record(
     prover = Prover(part)
     for number, one in enumerate(decided):
         delivery = None
-        if one.decision.outcome is Outcome.PERMIT and one.decision.mode is not None:
+        returned = returned_receipt(linked, one.decision, sealer, set_id)
+        if one.fate is not None:
+            returned = fate_receipt(linked, one.decision, one.fate, sealer, set_id)
+        elif one.decision.outcome is Outcome.PERMIT and one.decision.mode is not None:
             delivery = _alert(linked, weight, one, hashes, sealer, set_id, prover)
             deliveries.append(delivery)
-        returned = returned_receipt(linked, one.decision, sealer, set_id)
         if returned is not None:
             deliveries.append(returned)
         sent = Sent(delivery, returned)
@@ -127,7 +134,9 @@ def _decision_leaf(
     sent: Sent,
 ) -> bytes:
     candidate, delivery = decision.candidate, sent.alert
-    receipt = {} if sent.receipt is None else {"receipt": leaf_hash(sent.receipt.leaf)}
+    more = {} if sent.receipt is None else {"receipt": leaf_hash(sent.receipt.leaf)}
+    if decision.reminds_of is not None:
+        more |= {"reminds_of": decision.reminds_of}
     return leaf(
         "decision",
         set_id,
@@ -149,8 +158,8 @@ def _decision_leaf(
         recipient_leaf=leaf_hash(delivery.leaf) if delivery else None,
         channel=delivery.channel.value if delivery else None,
         message_id=delivery.message_id if delivery else None,
-        due=_due(linked, decision),
-        **receipt,
+        due=None if sent.receipt else _due(linked, decision),
+        **more,
     )
 
 
@@ -208,8 +217,9 @@ def _alert(
     part, decision = linked.part, one.decision
     candidate = decision.candidate
     in_full = decision.mode == Mode.CONTENT
+    alert_id = digest_text(Channel.ALERT.value, set_id, candidate.recipient)
     content = AlertContent(
-        alert_id=digest_text(Channel.ALERT.value, set_id, candidate.recipient),
+        alert_id=alert_id,
         event_id=part.event.event_id,
         part=sealer.pairwise(candidate.organisation, part.part_key),
         recipient=candidate.recipient,
@@ -226,6 +236,8 @@ def _alert(
         decided_at=part.received_at,
         policy_bundle=hashes.bundle,
         marking=part.event.marking,
+        reply=reply_code(_reply_to(part, candidate.recipient, alert_id), sealer),
+        reminds_of=decision.reminds_of,
     )
     return sealed_delivery(
         sealer,
@@ -234,6 +246,19 @@ def _alert(
         set_id,
         candidate.recipient,
         encode(content),
+    )
+
+
+def _reply_to(part: PartInput, recipient: str, alert_id: str) -> ReplyTo:
+    return ReplyTo(
+        publisher=part.event.publisher,
+        event_id=part.event.event_id,
+        version=part.event.version,
+        part_id=part.part_id,
+        part_key=part.part_key,
+        recipient=recipient,
+        round=part.round,
+        alert_id=alert_id,
     )
 
 

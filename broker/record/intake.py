@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from typing import Any
 
 import msgspec
 
-from broker.model.canonical import digest_text
+from broker.model.canonical import canonical_json, digest_text
 from broker.model.codec import encode
 from broker.model.sealer import Sealer
 from broker.model.types import (
     Action,
+    ActionKind,
     Channel,
     ConcernEvent,
     DecisionSet,
@@ -25,6 +27,15 @@ from broker.model.values import Rejection, SourcePosition
 from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery, source_of
 
 _ID_HEX = 32
+ANSWERS = frozenset(
+    {
+        ActionKind.ACKNOWLEDGE,
+        ActionKind.CONSIDER,
+        ActionKind.ACT,
+        ActionKind.NO_FURTHER_ACTION,
+    }
+)
+"""What a recipient can say to an alert."""
 
 
 def intake_set_id(source: SourcePosition) -> str:
@@ -129,14 +140,23 @@ def action_record(
     sealer: Sealer,
     queued: SealedDelivery | None = None,
 ) -> DecisionSet:
-    """The leaf of a human act. Its words are sealed to the auditors; the leaf commits to them.
+    """The leaf of a human act; what reports need besides is sealed to the auditors.
+
+    Of an answer its words are not there: they lie with the round that it makes, sealed to the subject,
+    where erasure reaches them.
 
     `queued` is what the act puts into the duty desk's queue, if anything.
     """
     set_id = intake_set_id(source)
     delivery = _receipt(sealer, action.organisation, source, receipt)
     # Identifiers must not outlive erasure, and these rows do.
-    rows = sealer.seal_rows(encode(msgspec.structs.replace(action, asked_about=())), set_id)
+    answer = _of_answer(action) if action.kind in ANSWERS else None
+    held = (
+        encode(msgspec.structs.replace(action, asked_about=()))
+        if answer is None
+        else canonical_json(_answer_rows(action, sealer))
+    )
+    rows = sealer.seal_rows(held, set_id)
     own = leaf(
         "action",
         set_id,
@@ -156,6 +176,7 @@ def action_record(
         rows_hash=hashlib.sha256(rows).hexdigest(),
         receipt=leaf_hash(delivery.leaf),
         **({} if queued is None else {"queued": leaf_hash(queued.leaf), "desk": queued.recipient}),
+        **(answer or {}),
     )
     return DecisionSet(
         set_id=set_id,
@@ -164,6 +185,22 @@ def action_record(
         deliveries=(delivery,) if queued is None else (delivery, queued),
         sidecars=(Sidecar(name="rows", content=rows),),
     )
+
+
+def _of_answer(action: Action) -> dict[str, Any]:
+    """What the leaf of an answer says of it besides: never a word of it."""
+    return {"plan": bool(action.plan), "originator_may_know": action.originator_may_know}
+
+
+def _answer_rows(action: Action, sealer: Sealer) -> dict[str, Any]:
+    """Categories and times of an answer, and a digest by which equal reasons can be counted."""
+    reason = (action.reason or "").strip()
+    return {
+        "action": action.kind.value,
+        "acted_at": milliseconds(action.acted_at),
+        "reason_digest": sealer.digest_of_words(action.organisation, reason) if reason else None,
+        "plan": bool(action.plan),
+    }
 
 
 def link_record(source: SourcePosition, event_id: str, younger: str, older: str) -> DecisionSet:

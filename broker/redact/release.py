@@ -45,6 +45,8 @@ class Showing(msgspec.Struct, frozen=True):
     pseudonym: str
     contact: str = ""
     """Whom the recipient of a pointer calls."""
+    reminds_of: str | None = None
+    """Of a reminder: the alert that nobody acknowledged."""
 
 
 def release(
@@ -56,7 +58,7 @@ def release(
     that can never leave (the source's identity, the publisher's own words, anything unknown), for a
     form that it does not have, and for one that the statement does not hold.
     """
-    showing = Showing(linked, weight, pseudonym, decision.contact)
+    showing = Showing(linked, weight, pseudonym, decision.contact, decision.reminds_of)
     return tuple(_shown(ruling, showing, decision.candidate.kind) for ruling in decision.released)
 
 
@@ -131,6 +133,11 @@ def _others_state(showing: Showing) -> list[dict[str, str]]:
 def _existence(showing: Showing) -> str:
     """The same words whoever the originator is: nothing in them points to it."""
     desk = showing.contact or DUTY_DESK
+    if showing.reminds_of is not None:
+        return (
+            f"Nobody in your organisation acknowledged alert {showing.reminds_of} in time. Open it, and "
+            f"acknowledge it or this reminder; where you cannot, contact {desk}."
+        )
     return (
         f"Another organisation holds a concern. Contact {desk}, and name this alert: "
         "the desk asks the organisation whether more can be shared."

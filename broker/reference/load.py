@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from broker.model.canonical import digest
+from broker.model.canonical import canonical_json, digest
 from broker.model.reference import Reference
+from broker.reference.contacts import load_contacts
 from broker.reference.files import ReferenceDataError
 from broker.reference.geography import Geography, borders_both_ways, load_geography, rows_bytes
 from broker.reference.register import (
@@ -31,6 +32,7 @@ def load_reference(codesets_dir: Path, organisations_dir: Path) -> Reference:
     """
     geography = load_geography(codesets_dir)
     register = load_register(organisations_dir)
+    contacts = load_contacts(organisations_dir, register)
     check_against_geography(register, geography)
     return Reference(
         organisations={code: placed.row.as_organisation() for code, placed in register.items()},
@@ -38,8 +40,13 @@ def load_reference(codesets_dir: Path, organisations_dir: Path) -> Reference:
         served_by=_served_by(register),
         successors={placed.row.gss_code: placed.row.successor for placed in geography.replaced},
         geography_hash=geography.content_hash(),
-        register_hash=digest(b"register", rows_bytes(register.values())),
+        register_hash=digest(
+            b"register",
+            rows_bytes(register.values()),
+            canonical_json(contacts) if contacts else b"",
+        ),
         by_place_kind=_by_place_kind(register),
+        contacts=contacts,
         service_dates=_service_dates(geography),
     )
 

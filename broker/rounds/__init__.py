@@ -4,9 +4,10 @@ The first decision of a part is round 0. Each act makes one more round with a de
 own; `PartState` is what decide remembers between them.
 """
 
-from broker.rounds.acts import Acted, carry_out
+from broker.rounds.acts import carry_out
 from broker.rounds.due import DueBook
 from broker.rounds.erasure import ERASED, RETENTION_ENDED, ErasedPart, counted, erase
+from broker.rounds.ground import Acted
 from broker.rounds.retraction import Retracted, retract
 from broker.rounds.state import first_state
 

@@ -11,14 +11,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from broker.decide import PartFacts, PolicyBundle, part_facts
+from broker.decide import PolicyBundle, part_facts
 from broker.decide.person import (
     permitted_by_person,
     permitted_for_life,
     refused_by_person,
     waits_for_second_person,
 )
-from broker.locate import candidates
 from broker.model.reference import DESK, Reference
 from broker.model.types import Action, ActionKind
 from broker.model.values import (
@@ -29,8 +28,11 @@ from broker.model.values import (
     Linked,
     Outcome,
     PartState,
+    Told,
 )
-from broker.record import LOOK_BACK_WITHIN
+from broker.record import ANSWERS, LOOK_BACK_WITHIN
+from broker.rounds.answers import alert_of, answer, answered_before
+from broker.rounds.ground import Acted, Ground, nothing
 from broker.rounds.state import (
     round_of,
     told_before,
@@ -45,58 +47,15 @@ from broker.rounds.state import (
 CONFIRM_WITHIN = datetime.timedelta(hours=1)
 """A break-glass that nobody confirms within an hour lapses: ask again."""
 PERMIT, REFUSE = "permit", "refuse"
-VITAL = ("vital_interests",)
 ESCALATED = "escalated"
+STANDS_ALWAYS = ANSWERS | {ActionKind.LOOK_BACK}
+"""Acts that are carried out also on a statement that was taken back."""
+NOT_ACKNOWLEDGED = "not_acknowledged"
 PUBLISHERS_OWN = frozenset(
     {"consult_originator", "handling_unknown", "condition_unknown", "grading_unlabelled"}
 )
 """What a publisher can answer about its own statement. Everything else waits for the duty desk: nobody
 approves its own placement, and nobody but the desk speaks for another country's law."""
-
-
-class Acted(msgspec.Struct, frozen=True):
-    """What an act did: decisions to record, alerts to withdraw, and the state after it."""
-
-    state: PartState
-    round: int
-    decisions: tuple[Decision, ...]
-    withdrawn: tuple[str, ...] = ()
-    """Ids of alerts that it takes back."""
-    ended: tuple[str, ...] = ()
-    """Recipients for whom it ends the waiting without a decision of their own."""
-    reason: str = ""
-    """Reason code of what it takes back or ends."""
-    flags: tuple[str, ...] = ()
-
-
-class _Ground(msgspec.Struct, frozen=True):
-    """What an act stands on."""
-
-    action: Action
-    at: datetime.datetime
-    state: PartState
-    round: int
-    linked: Linked
-    facts: PartFacts
-    bundle: PolicyBundle
-    reference: Reference
-
-    @property
-    def name(self) -> str:
-        """By this a reason names the act."""
-        return f"{self.action.kind.value}/{self.action.action_id}"
-
-    def candidate(self, recipient: str) -> Candidate | None:
-        """The candidate of that name; an organisation without a nexus as itself, if it exists."""
-        for one in candidates(self.linked, self.reference):
-            if one.recipient == recipient:
-                return one
-        code, _, role = recipient.partition(":")
-        found = self.reference.organisation(code, self.at.date())
-        if found is None:
-            return None
-        door = role if role in found.roles else found.roles[0]
-        return Candidate(found.code, door, VITAL, found.kind, found.country)
 
 
 def carry_out(
@@ -108,17 +67,25 @@ def carry_out(
     reference: Reference,
 ) -> Acted:
     """The act `action`, received `at`, on the part that `linked` holds."""
-    round_ = round_of(state, action.action_id)
-    noted = with_act(state, action.action_id)
+    act = act_name(action)
+    round_ = round_of(state, act)
+    noted = with_act(state, act)
     facts = part_facts(linked, reference)
-    ground = _Ground(action, at, noted, round_, linked, facts, bundle, reference)
+    ground = Ground(action, at, noted, round_, linked, facts, bundle, reference)
     retracted = state.retracted is not None and state.retracted < round_
-    if retracted and action.kind is not ActionKind.LOOK_BACK:
-        return _nothing(ground, "retracted")
+    if retracted and action.kind not in STANDS_ALWAYS:
+        return nothing(ground, "retracted")
     return _ACTS.get(action.kind, _unknown)(ground)
 
 
-def _review(ground: _Ground) -> Acted:
+def act_name(action: Action) -> str:
+    """By this a part knows an act again. Answers come from many organisations, whose ids are their own."""
+    if action.kind in ANSWERS:
+        return f"{action.organisation}/{action.action_id}"
+    return action.action_id
+
+
+def _review(ground: Ground) -> Acted:
     """A person permits or refuses what waits, for one recipient or for all."""
     action = ground.action
     waiting = [
@@ -127,7 +94,7 @@ def _review(ground: _Ground) -> Acted:
         if action.recipient in (None, one.recipient) and _may_review(ground, one.reasons)
     ]
     if not waiting:
-        return _nothing(ground, "nothing_waits")
+        return nothing(ground, "nothing_waits")
     decisions = []
     for recipient in waiting:
         candidate = ground.candidate(recipient)
@@ -136,7 +103,7 @@ def _review(ground: _Ground) -> Acted:
     return _decided(ground, decisions, waiting)
 
 
-def _may_review(ground: _Ground, reasons: Sequence[str]) -> bool:
+def _may_review(ground: Ground, reasons: Sequence[str]) -> bool:
     """Whether this person can answer for these reasons; a break-glass needs its second person."""
     if "second_person_needed" in reasons:
         return False
@@ -144,7 +111,7 @@ def _may_review(ground: _Ground, reasons: Sequence[str]) -> bool:
     return not is_publisher or set(reasons) <= PUBLISHERS_OWN
 
 
-def _reviewed(ground: _Ground, candidate: Candidate) -> Decision:
+def _reviewed(ground: Ground, candidate: Candidate) -> Decision:
     if ground.action.verdict != PERMIT:
         return refused_by_person(ground.facts, candidate, ground.name)
     return permitted_by_person(
@@ -157,12 +124,12 @@ def _reviewed(ground: _Ground, candidate: Candidate) -> Decision:
     )
 
 
-def _release(ground: _Ground) -> Acted:
+def _release(ground: Ground) -> Acted:
     """Break-glass: the first person asks, a second one of the same organisation confirms."""
     action = ground.action
     candidate = ground.candidate(action.recipient or "")
     if candidate is None:
-        return _nothing(ground, "unknown_recipient")
+        return nothing(ground, "unknown_recipient")
     if action.confirms is None:
         asked = BreakGlass(
             action_id=action.action_id,
@@ -178,11 +145,11 @@ def _release(ground: _Ground) -> Acted:
     return _confirmed(ground, candidate, action.confirms)
 
 
-def _confirmed(ground: _Ground, candidate: Candidate, first_id: str) -> Acted:
+def _confirmed(ground: Ground, candidate: Candidate, first_id: str) -> Acted:
     asked = next((one for one in ground.state.releases if one.action_id == first_id), None)
     refusal = _not_confirmable(ground, candidate, asked)
     if asked is None or refusal is not None:
-        return _nothing(ground, refusal or "nothing_to_confirm")
+        return nothing(ground, refusal or "nothing_to_confirm")
     act = f"release/{first_id}/{ground.action.action_id}"
     decision = permitted_for_life(ground.facts, candidate, ground.bundle, ground.reference, act)
     acted = _decided(ground, [decision], (candidate.recipient,))
@@ -190,7 +157,7 @@ def _confirmed(ground: _Ground, candidate: Candidate, first_id: str) -> Acted:
     return msgspec.structs.replace(acted, state=with_release(acted.state, confirmed))
 
 
-def _not_confirmable(ground: _Ground, candidate: Candidate, asked: BreakGlass | None) -> str | None:
+def _not_confirmable(ground: Ground, candidate: Candidate, asked: BreakGlass | None) -> str | None:
     """Why this second person confirms nothing; None if all is as it must be."""
     action = ground.action
     if asked is None or asked.round >= ground.round or asked.recipient != candidate.recipient:
@@ -204,12 +171,12 @@ def _not_confirmable(ground: _Ground, candidate: Candidate, asked: BreakGlass | 
     return None
 
 
-def _look_back(ground: _Ground) -> Acted:
+def _look_back(ground: Ground) -> Acted:
     """The forced look back: justified, or what was shown is withdrawn."""
     action = ground.action
     release = _open_release(ground, action.confirms)
     if release is None:
-        return _nothing(ground, "nothing_to_look_back_on")
+        return nothing(ground, "nothing_to_look_back_on")
     looked = msgspec.structs.replace(release, looked_back=ground.round)
     state = with_release(ground.state, looked)
     if action.verdict == "justified":
@@ -217,7 +184,7 @@ def _look_back(ground: _Ground) -> Acted:
     return _taken_back(ground, state, release, "break_glass_not_justified")
 
 
-def _open_release(ground: _Ground, first_id: str | None) -> BreakGlass | None:
+def _open_release(ground: Ground, first_id: str | None) -> BreakGlass | None:
     """A confirmed release on which nobody has looked back before this round."""
     for one in ground.state.releases:
         confirmed = one.confirmed is not None and one.confirmed < ground.round
@@ -227,7 +194,7 @@ def _open_release(ground: _Ground, first_id: str | None) -> BreakGlass | None:
     return None
 
 
-def _taken_back(ground: _Ground, state: PartState, release: BreakGlass, reason: str) -> Acted:
+def _taken_back(ground: Ground, state: PartState, release: BreakGlass, reason: str) -> Acted:
     alerts = tuple(
         one.alert_id
         for one in told_before(ground.state, ground.round)
@@ -243,7 +210,7 @@ def _taken_back(ground: _Ground, state: PartState, release: BreakGlass, reason: 
     )
 
 
-def _expire(ground: _Ground) -> Acted:
+def _expire(ground: Ground) -> Acted:
     """The clock: an unseen release is withdrawn, a long wait ends. Nothing is ever shown by it."""
     release = _open_release(ground, ground.action.confirms)
     if release is not None and ground.at - release.asked_at > LOOK_BACK_WITHIN:
@@ -256,14 +223,53 @@ def _expire(ground: _Ground) -> Acted:
         if ground.action.recipient in (None, one.recipient)
     )
     if not waiting:
-        return _nothing(ground, "nothing_waits")
+        return nothing(ground, "nothing_waits")
     state = with_resolved(ground.state, ground.round, waiting)
     reason = "held_expired"
     return Acted(state, ground.round, (), ended=waiting, reason=reason, flags=(reason,))
 
 
-def _escalate(ground: _Ground) -> Acted:
-    """Something is overdue: the duty desk is told which recipient, and nothing else."""
+def _escalate(ground: Ground) -> Acted:
+    """Something is overdue: the recipient's next contact is told, after the last one the duty desk."""
+    if ground.action.alert_id is not None:
+        alert = alert_of(ground, ground.action.alert_id)
+        if alert is None or (alert.withdrawn is not None and alert.withdrawn < ground.round):
+            return nothing(ground, "nothing_told")
+        if answered_before(ground, alert):
+            return nothing(ground, "answered_meanwhile")
+        reminder = _reminder(ground, alert)
+        if reminder is not None:
+            state = with_decisions(ground.state, ground.round, [reminder])
+            return Acted(state, ground.round, (reminder,), flags=(ESCALATED,))
+    return _to_desk(ground)
+
+
+def _reminder(ground: Ground, alert: Told) -> Decision | None:
+    """A pointer to the alert for the next contact of the same organisation; None after the last."""
+    organisation = ground.reference.organisation(alert.organisation, ground.at.date())
+    role = (ground.action.recipient or alert.recipient).partition(":")[2]
+    if organisation is None:
+        return None
+    contact = ground.reference.next_contact(organisation, role)
+    if contact is None:
+        return None
+    return Decision(
+        candidate=Candidate(
+            organisation.code, contact, ("next_contact",), organisation.kind, organisation.country
+        ),
+        outcome=Outcome.PERMIT,
+        mode="EXISTENCE",
+        released=(FieldRuling("existence", "as_stated", ground.name),),
+        withheld=(),
+        reasons=(NOT_ACKNOWLEDGED, ground.name),
+        obligations=("onward_prohibited",),
+        contact=ground.bundle.desk,
+        reminds_of=alert.alert_id,
+    )
+
+
+def _to_desk(ground: Ground) -> Acted:
+    """The duty desk is told which recipient, and nothing else."""
     desk = next(
         (
             one
@@ -273,7 +279,7 @@ def _escalate(ground: _Ground) -> Acted:
         None,
     )
     if desk is None:
-        return _nothing(ground, ESCALATED)
+        return nothing(ground, ESCALATED)
     candidate = Candidate(desk.code, desk.roles[0], ("duty_desk",), desk.kind, desk.country)
     overdue = ground.action.reason or "overdue"
     pointer = FieldRuling("existence", "as_stated", ground.name)
@@ -283,25 +289,21 @@ def _escalate(ground: _Ground) -> Acted:
     return Acted(ground.state, ground.round, (decision,), flags=(ESCALATED,))
 
 
-def _decided(ground: _Ground, decisions: Sequence[Decision], resolved: Sequence[str]) -> Acted:
+def _decided(ground: Ground, decisions: Sequence[Decision], resolved: Sequence[str]) -> Acted:
     state = with_resolved(ground.state, ground.round, resolved)
     state = with_decisions(state, ground.round, decisions)
     return Acted(state, ground.round, tuple(decisions))
 
 
-def _nothing(ground: _Ground, why: str) -> Acted:
-    """The act fits nothing that stands: on record, without effect."""
-    return Acted(ground.state, ground.round, (), flags=(why,))
+def _unknown(ground: Ground) -> Acted:
+    return nothing(ground, "no_effect")
 
 
-def _unknown(ground: _Ground) -> Acted:
-    return _nothing(ground, "no_effect")
-
-
-_ACTS: dict[ActionKind, Callable[[_Ground], Acted]] = {
+_ACTS: dict[ActionKind, Callable[[Ground], Acted]] = {
     ActionKind.REVIEW: _review,
     ActionKind.RELEASE: _release,
     ActionKind.LOOK_BACK: _look_back,
     ActionKind.EXPIRE: _expire,
     ActionKind.ESCALATE: _escalate,
+    **dict.fromkeys(ANSWERS, answer),
 }

@@ -19,6 +19,9 @@ from broker.record import HELD_FOR, LOOK_BACK_WITHIN
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://safeguarding-broker.example/clock")
 ANSWERS = frozenset({"acknowledge", "consider", "act", "no_further_action"})
 CLOCK = "clock"
+ALERT = "alert"
+"""Channel of what lies on the recipient's own topic."""
+EVER_BEFORE = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 """Staff reference under which the desk's clock acts."""
 NOT_ACKNOWLEDGED, NOT_REVIEWED = "not_acknowledged", "not_reviewed"
 LOOKED_BACK = frozenset(
@@ -37,6 +40,10 @@ class _Open(msgspec.Struct, frozen=True):
     decided_at: datetime.datetime
     round: int
     release: str | None = None
+    alert: str | None = None
+    """Of an alert on the recipient's own topic: its id, so that its next contact can be told."""
+    roots: tuple[str, ...] = ()
+    """Alerts whose answers stop its clock; with each, its reminders."""
 
 
 class DueBook:
@@ -48,6 +55,12 @@ class DueBook:
         self._set: list[Mapping[str, Any]] = []
         self._waiting: dict[tuple[Part, str], _Open] = {}
         self._alerts: dict[str, _Open] = {}
+        self._chains: dict[str, list[str]] = {}
+        """Alert -> itself and its reminders."""
+        self._told: dict[tuple[Part, str], list[str]] = {}
+        """Part and recipient -> the alerts that it had."""
+        self._answers: dict[tuple[str, str], datetime.datetime] = {}
+        """Alert or reminder, and who answered -> when last. Kept: its shard may be read first."""
         self._releases: dict[tuple[Part, str], _Open] = {}
         self._done: set[str] = set()
 
@@ -69,6 +82,10 @@ class DueBook:
                 yield from self._act(ActionKind.EXPIRE, one, "held_expired", now)
             elif now >= one.due:
                 yield from self._act(ActionKind.ESCALATE, one, NOT_REVIEWED, now)
+        # What is answered stays answered.
+        self._alerts = {
+            name: one for name, one in self._alerts.items() if not self._is_answered(one)
+        }
         for one in self._alerts.values():
             if now >= one.due:
                 yield from self._act(ActionKind.ESCALATE, one, NOT_ACKNOWLEDGED, now)
@@ -94,16 +111,25 @@ class DueBook:
             event_publisher=publisher,
             recipient=one.recipient,
             confirms=one.release,
+            alert_id=one.alert if reason == NOT_ACKNOWLEDGED else None,
             reason=reason,
             acted_at=now,
         )
 
     def _answered(self, leaf: Mapping[str, Any]) -> None:
-        """An answer counts from the recipient itself, or from the desk that passed the alert on."""
-        name = leaf.get("alert_id") or ""
-        one = self._alerts.get(name)
-        if one is not None and leaf["publisher"] in (one.recipient.partition(":")[0], self._desk):
-            del self._alerts[name]
+        key = (leaf.get("alert_id") or "", leaf["publisher"])
+        at = _moment(leaf["received_at"])
+        self._answers[key] = max(at, self._answers.get(key, at))
+
+    def _is_answered(self, one: _Open) -> bool:
+        """By the recipient itself, or by the desk that passed the alert on; since it was decided."""
+        organisation = one.recipient.partition(":")[0]
+        return any(
+            self._answers.get((alert, who), EVER_BEFORE) >= one.decided_at
+            for root in one.roots
+            for alert in self._chains[root]
+            for who in (organisation, self._desk)
+        )
 
     def _close(self, closing: Mapping[str, Any]) -> None:
         decided_at = _moment(closing["decided_at"])
@@ -127,11 +153,23 @@ class DueBook:
             self._waiting[part, recipient] = one
             return
         if recipient.partition(":")[0] != self._desk:
-            self._alerts[leaf["message_id"]] = one
+            self._alerts[leaf["message_id"]] = self._sent(part, leaf, one)
         if "look_back_due" in leaf["obligations"]:
             self._releases[part, recipient] = msgspec.structs.replace(
                 one, due=decided_at + LOOK_BACK_WITHIN, release=_first_of(leaf["reasons"])
             )
+
+    def _sent(self, part: Part, leaf: Mapping[str, Any], one: _Open) -> _Open:
+        """An alert, a reminder or a withdrawal that must be acknowledged."""
+        name, had = leaf["message_id"], self._told.setdefault((part, one.recipient), [])
+        if leaf["outcome"] == "DENY":
+            return msgspec.structs.replace(one, roots=tuple(had))
+        root = leaf.get("reminds_of") or name
+        self._chains.setdefault(root, []).append(name)
+        had.append(root)
+        # One that is served by hand has no topic for a reminder: the desk is told at once.
+        own = name if leaf["channel"] == ALERT else None
+        return msgspec.structs.replace(one, alert=own, roots=(root,))
 
     def _withdrawn(self, part: Part, recipient: str) -> None:
         """What the recipient had of the part needs no acknowledgement any more; the withdrawal does."""

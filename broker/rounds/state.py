@@ -76,7 +76,15 @@ def with_decisions(state: PartState, round_: int, decisions: Iterable[Decision])
         recipient = one.candidate.recipient
         if one.outcome is Outcome.PERMIT:
             alert_id = digest_text(Channel.ALERT.value, set_id, recipient)
-            told.append(Told(recipient, one.candidate.organisation, alert_id, round_))
+            told.append(
+                Told(
+                    recipient,
+                    one.candidate.organisation,
+                    alert_id,
+                    round_,
+                    reminds_of=one.reminds_of,
+                )
+            )
         elif one.outcome is Outcome.REVIEW:
             waiting.append(Waiting(recipient, one.reasons, round_))
     return msgspec.structs.replace(

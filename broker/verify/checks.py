@@ -70,6 +70,15 @@ def check_event(
     return _with_current_codes(kept, reference), tuple(flags)
 
 
+NEED_REASON = frozenset(
+    {
+        *("review", "release", "withdraw", "look_back", "erase", "consult"),
+        *("consider", "no_further_action"),
+    }
+)
+"""Acts that somebody may have to account for in words."""
+
+
 def check_action(
     action: Action, envelope: Envelope | None, seed: bytes, received_at: datetime.datetime
 ) -> Rejection | None:
@@ -82,6 +91,7 @@ def check_action(
     optional = (
         *(action.alert_id, action.event_id, action.part_id, action.event_publisher),
         *(action.recipient, action.confirms, action.verdict, action.subject, *action.fields),
+        action.plan,
     )
     named = (action.action_id, action.actor, *(one for one in optional if one is not None))
     if not _are_sound(*named) or len(action.fields) > MAX_SUBJECTS:
@@ -92,10 +102,7 @@ def check_action(
             "the action names neither an alert nor an event: say what it acts on",
             action.action_id,
         )
-    if (
-        action.kind.value in {"review", "release", "withdraw", "look_back", "erase", "consult"}
-        and not (action.reason or "").strip()
-    ):
+    if action.kind.value in NEED_REASON and not (action.reason or "").strip():
         return Rejection(
             "action_without_reason",
             f"a {action.kind.value} needs a written reason: add it",

@@ -36,6 +36,7 @@ from broker.examples.scenarios import load_scenarios
 from broker.ledger import read_entries
 from broker.model import types as t
 from broker.model.values import SourcePosition
+from broker.record import action_record
 from tests.auditor.ledgers import write_ledger
 from tests.oracle import offline_flow
 from tests.rounds.story import AT, SW, WARNING, WMP, WV, act, later
@@ -72,12 +73,21 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Everything:
         sets.extend(made)
         return [json.loads(leaf) for one in made for leaf in one.leaves]
 
+    def answer(action: t.Action, at: datetime.datetime) -> None:
+        """An answer as it is recorded; intake itself would refuse the stranger's."""
+        source = SourcePosition(f"actions.v1.{action.organisation}", 0, next(offsets))
+        receipt = t.ReceiptContent(
+            outcome=t.IntakeOutcome.ACCEPTED, event_id=action.action_id, received_at=at
+        )
+        sealer = flow._reception.sealer  # the tests' own keys
+        sets.append(action_record(source, action, "e" * 64, receipt, sealer))
+
     alerts = {one["recipient"]: one.get("message_id") for one in tell(WARNING, AT)[1:-1]}
     tell(CONSULTED, later(minutes=5))
     own = act("acknowledge", alert_id=alerts[SW], organisation=SW.partition(":")[0])
     stranger = act("acknowledge", alert_id=alerts[WV], organisation="E08000030")
-    tell(own, later(minutes=10))
-    tell(stranger, later(minutes=11))
+    answer(own, later(minutes=10))
+    answer(stranger, later(minutes=11))
     tell(
         act("review", verdict="permit", recipient=SW, event_id=CONSULTED.event_id),
         later(minutes=30),

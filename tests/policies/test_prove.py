@@ -125,6 +125,7 @@ def test_every_kind_of_request_is_asked_about(analysis: Analysis) -> None:
     assert {one.action for one in analysis.environments} == {
         'Action::"disclose"',
         'Action::"disclose_existence"',
+        'Action::"disclose_fate"',
     }
     assert {(one.principal, one.resource) for one in analysis.environments} == {
         ("Recipient", "FieldGroup")

@@ -342,6 +342,7 @@ def test_everything_from_general_knowledge_stands_behind_a_setting() -> None:
     assert {one.id for one in permits} == {
         "ca1989-s17-s47",
         "education-notices",
+        "law/fate-for-originator",
         "law/part3-further-use",
     }
     assert all("setting" in one.annotations for one in permits)

@@ -32,6 +32,7 @@ class Story:
         self.leaves: list[dict[str, Any]] = []
         self.alerts: list[t.AlertContent] = []
         self.withdrawals: list[t.Withdrawal] = []
+        self.receipts: list[tuple[str, t.ReceiptContent]] = []
         self._offset = 0
 
     def tell(self, statement: t.ConcernEvent | t.Action, at: datetime.datetime = AT) -> Outcome:
@@ -52,6 +53,8 @@ class Story:
                 kind_of = json.loads(delivery.leaf)["kind"]
                 if kind_of == "alert":
                     self.alerts.append(decode(plain, t.AlertContent))
+                elif kind_of == "receipt":
+                    self.receipts.append((delivery.recipient, decode(plain, t.ReceiptContent)))
                 elif kind_of == "withdrawal":
                     self.withdrawals.append(decode(plain, t.Withdrawal))
         return outcome
@@ -72,6 +75,33 @@ class Story:
             if one["kind"] == "closing" and one["round"] == round_ and one["event_id"] == event_id
         ]
         return found
+
+    def alert(self, recipient: str) -> t.AlertContent:
+        """The last alert to a recipient."""
+        return next(one for one in reversed(self.alerts) if one.recipient == recipient)
+
+    def answer(self, recipient: str, kind: str, **changes: Any) -> t.Action:
+        """What the recipient of the last such alert answers."""
+        alert = self.alert(recipient)
+        return t.Action(
+            **(
+                {
+                    "action_id": str(uuid.uuid4()),
+                    "kind": t.ActionKind(kind),
+                    "organisation": recipient.partition(":")[0],
+                    "actor": "desk-4",
+                    "alert_id": alert.alert_id,
+                    "reply": alert.reply,
+                    "reason": "Read with the allocated worker.",
+                    "acted_at": AT,
+                }
+                | changes
+            )
+        )
+
+    def fates(self) -> list[tuple[str, t.Fate]]:
+        """What publishers learnt of what came of their statements: (publisher, fate)."""
+        return [(who, one.fate) for who, one in self.receipts if one.fate is not None]
 
     def told(self) -> list[str]:
         """Recipients of every alert so far."""

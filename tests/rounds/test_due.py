@@ -46,11 +46,7 @@ def test_an_alert_that_is_not_acknowledged_escalates_and_an_answer_stops_it() ->
     """Each recipient for itself; an acknowledgement is about one alert."""
     story = Story()
     story.tell(WARNING)
-    alert = next(one for one in story.alerts if one.recipient == SW)
-    story.tell(
-        act("acknowledge", organisation="E08000028", actor="sw-4", alert_id=alert.alert_id),
-        later(hours=1),
-    )
+    story.tell(story.answer(SW, "acknowledge"), later(hours=1))
     late = due(story, later(days=4))
 
     assert {one.recipient for one in late} == TOLD - {SW}
@@ -61,11 +57,11 @@ def test_a_strangers_answer_does_not_silence_the_clock() -> None:
     """Who knows an alert's id and did not receive it cannot acknowledge it for the recipient."""
     story = Story()
     story.tell(WARNING)
-    alert = next(one for one in story.alerts if one.recipient == SW)
-    story.tell(
-        act("acknowledge", organisation="E08000030", actor="ws-9", alert_id=alert.alert_id),
-        later(hours=1),
+    refused = story.tell(
+        story.answer(SW, "acknowledge", organisation="E08000030"), later(hours=1)
     )
+
+    assert refused.rejection is not None
 
     assert SW in {one.recipient for one in due(story, later(days=4))}
 
