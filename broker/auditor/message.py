@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
 
 from broker.auditor.leaves import OwnLeaf, read_own_leaf
 from broker.ledger import (
+    Checkpoint,
     NoteError,
     VerifierKey,
     folder_of,
@@ -100,11 +102,17 @@ def _leaf(data: bytes) -> OwnLeaf:
         raise ValueError(f"has a leaf that {error}") from error
 
 
+@lru_cache(maxsize=256)
+def _opened(note: str, key: VerifierKey) -> Checkpoint:
+    """A whole batch has one checkpoint."""
+    return open_checkpoint(note, key)
+
+
 def _check_proof(leaf: bytes, proof: LogProof, key: VerifierKey) -> None:
     if proof.origin != key.origin:
         raise ValueError(f"has a proof of the log {proof.origin!r}, not of {key.origin!r}")
     try:
-        checkpoint = open_checkpoint(proof.checkpoint, key)
+        checkpoint = _opened(proof.checkpoint, key)
     except NoteError as error:
         raise ValueError(f"has a checkpoint in its proof that {error}") from error
     if checkpoint.size != proof.size or not inclusion_holds(

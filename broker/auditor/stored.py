@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import pairwise
 
 import msgspec
@@ -29,9 +30,9 @@ from broker.ledger import (
     parse_witness_key,
     root_of,
 )
+from broker.ledger.database import FORMAT, INDEX_BITS, SCHEMA
 
-INDEX_BITS = 40
-FORMAT = 1
+SHAPE = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 
 
 class SeenLog(msgspec.Struct):
@@ -60,14 +61,11 @@ _set_ids = msgspec.json.Decoder(_SetId)
 def check_tables(database: sqlite3.Connection, shown: str, logs: Mapping[str, SeenLog]) -> Former:
     """Every row of a shard's store. `logs` by owner, "" the auditors'. Raises BadLedgerError."""
     work = _Tables(database, shown, logs)
-    work.check_writer()
-    rows = database.execute("SELECT log_id, owner, origin, size, peaks FROM log ORDER BY log_id")
-    for log_id, owner, origin, size, peaks in rows.fetchall():
-        work.check_log(log_id, owner, origin, size, peaks)
-    work.check_strays()
-    work.check_records()
-    work.check_outbox()
-    work.check_cosignatures()
+    try:
+        work.check_all()
+    except (TypeError, ValueError, ArithmeticError, msgspec.MsgspecError) as error:
+        # A damaged row can hold a value of any type.
+        raise BadLedgerError(f"{shown}: a row cannot be read ({type(error).__name__})") from error
     return work.former
 
 
@@ -83,6 +81,31 @@ class _Tables:
         self._log_ids: dict[int, str] = {}
         self._hashes: dict[str, list[bytes]] = {}
         self.former = Former()
+
+    def check_all(self) -> None:
+        (verdict,) = self._database.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != "ok":
+            raise self._wrong("is damaged: SQLite finds that its tables or indexes do not hold")
+        self.check_shape()
+        self.check_writer()
+        rows = self._database.execute(
+            "SELECT log_id, owner, origin, size, peaks FROM log ORDER BY log_id"
+        )
+        for log_id, owner, origin, size, peaks in rows.fetchall():
+            self.check_log(log_id, owner, origin, size, peaks)
+        self.check_strays()
+        self.check_records()
+        self.check_outbox()
+        self.check_cosignatures()
+
+    def check_shape(self) -> None:
+        """Tables and indexes as the store makes them; one of an earlier release may lack some."""
+        found = set(self._database.execute(SHAPE).fetchall())
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            fresh.executescript(SCHEMA)
+            expected = set(fresh.execute(SHAPE).fetchall())
+        if not found <= expected:
+            raise self._wrong("its tables are not those of a ledger's store")
 
     def check_writer(self) -> None:
         row = self._database.execute("SELECT format, verifier_key FROM writer").fetchall()

@@ -29,6 +29,7 @@ SUMS = "SHA256SUMS"
 PARAMETERS_FILE = "parameters.json"
 LAW = "law"
 GEOGRAPHY_FILES = ("authorities.csv", "replaced_codes.csv", "borders.csv", "police_areas.csv")
+REGISTER_SUFFIXES = frozenset({".csv", ".yaml"})
 KINDS = ("bundle", "geography", "register", "parameters")
 BEGUN = ".begun-"
 """First letters of a folder that is not complete yet, or never was."""
@@ -59,7 +60,11 @@ class Sources(msgspec.Struct, frozen=True):
             }
         if kind == "geography":
             return {name: self.codesets_dir / name for name in GEOGRAPHY_FILES}
-        return {path.name: path for path in sorted(self.organisations_dir.glob("*.csv"))}
+        return {
+            path.name: path
+            for path in sorted(self.organisations_dir.iterdir())
+            if path.suffix in REGISTER_SUFFIXES
+        }
 
 
 def load_files(sources: Sources, parameters: WeightParameters) -> Policy:
