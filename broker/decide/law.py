@@ -93,6 +93,17 @@ class Party(msgspec.Struct, frozen=True):
     """Empty: anywhere in the country of the agreement."""
     signed_on: datetime.date | None = None
 
+    def signs_for(self, organisation: Organisation, on: datetime.date) -> bool:
+        """Whether it is signed by that day, for an organisation that was there to sign.
+
+        A line by kind speaks for those of the kind that existed when it was signed. A renamed, split or
+        merged authority is a new one: it signs anew and inherits nothing (policies/organisations/README.md).
+        """
+        if self.signed_on is None or self.signed_on > on:
+            return False
+        named = organisation.code in self.organisations
+        return named or organisation.valid_from <= self.signed_on
+
     def covers(self, organisation: Organisation) -> bool:
         """Whether that organisation is bound by this line, once it is signed."""
         if organisation.code in self.organisations:
@@ -154,12 +165,16 @@ class Agreement(msgspec.Struct, frozen=True):
         Both must lie in its country and both their lines must be signed by that day: an organisation
         whose line is unsigned is not bound and has no right under the agreement.
         """
-        lines = [self._lines(organisation) for organisation in (one, other)]
-        if not all(lines):
+        lines = {organisation: self._lines(organisation) for organisation in (one, other)}
+        if not all(lines.values()):
             return None
         if self.status == ENDED or on > self.expires:
             return EXPIRED
-        if self.status != IN_FORCE or not all(_signed(signers, on) for signers in lines):
+        signed = (
+            any(line.signs_for(organisation, on) for line in found)
+            for organisation, found in lines.items()
+        )
+        if self.status != IN_FORCE or not all(signed):
             return NOT_SIGNED
         return IN_FORCE if self.effective_from <= on else NOT_YET
 
@@ -167,11 +182,6 @@ class Agreement(msgspec.Struct, frozen=True):
         if organisation.country != self.country:
             return ()
         return tuple(party for party in self.parties if party.covers(organisation))
-
-
-def _signed(lines: tuple[Party, ...], on: datetime.date) -> bool:
-    """Whether one of the lines that cover an organisation is signed by that day."""
-    return any(line.signed_on is not None and line.signed_on <= on for line in lines)
 
 
 class AgreementIndex:
