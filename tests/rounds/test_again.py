@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from broker.later import Sealing, act_input, act_on_part, take_back
 from broker.model import types as t
+from broker.model.canonical import digest_text
 from broker.model.values import PartState
 from broker.rounds import first_state
+from broker.rounds.state import set_id_of
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
 from tests.oracle import SECRET, offline_flow
@@ -38,10 +40,19 @@ def start() -> tuple[PartState, t.Part]:
 
 STATE, PART = start()
 STEPS = st.lists(
-    st.sampled_from(["permit one", "permit", "refuse", "ask", "confirm", "escalate", "retract"]),
+    st.sampled_from(
+        [
+            *("permit one", "permit", "refuse", "ask", "confirm", "escalate", "retract"),
+            *("acknowledge", "act", "remind"),
+        ]
+    ),
     min_size=1,
     max_size=6,
 )
+
+
+ALERT_ID = digest_text("alert", set_id_of(STATE, 1), SW)
+"""The alert that Sandwell has if the first act permits it."""
 
 
 def acts_of(names: list[str]) -> list[t.Action | None]:
@@ -59,6 +70,11 @@ def acts_of(names: list[str]) -> list[t.Action | None]:
             found.append(act("release", recipient=SW, actor="desk-2", confirms=asked, **given))
         elif name == "escalate":
             found.append(act("escalate", **given))
+        elif name in ("acknowledge", "act"):
+            sandwell = {"organisation": SW.partition(":")[0], "recipient": SW}
+            found.append(act(name, alert_id=ALERT_ID, **sandwell, **given))
+        elif name == "remind":
+            found.append(act("escalate", alert_id=ALERT_ID, recipient=SW, **given))
         else:
             one = SW if name.endswith("one") else None
             verdict = name.split()[0]
