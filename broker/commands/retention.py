@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -20,33 +21,14 @@ from broker.client.desk import Desk, new_act_id
 from broker.commands.errors import CommandError
 from broker.ledger import read_entries
 from broker.model.types import Action, ActionKind, IntakeOutcome
-from broker.policies.retention import RetentionPolicy, load_retention
-from broker.shell.erasing import DUE
-from broker.shell.keys import DESK, KeysError
+from broker.shell.retention_run import Kept, due_acts, erase_act, kept, subjects_of
 from broker.shell.settings import Settings
-from broker.shell.subject_keys import Hold, SubjectKeys
+from broker.shell.subject_keys import Hold
 
-FILE = "subjects.db"
 CERTIFIED_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.2
 REQUESTED = "requested"
 Row = dict[str, Any]
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """One subject, place or group whose key is held."""
-
-    token: str
-    newest: datetime.date
-    """Day of the newest set about it."""
-    due: datetime.date
-    """The first day on which the retention run erases it."""
-    hold: str | None
-    """Why it is under legal hold; None where it is not."""
-
-    def is_due(self, day: datetime.date) -> bool:
-        """True if the run of that day erases it."""
-        return self.hold is None and self.due <= day
 
 
 class Erased(msgspec.Struct, frozen=True):
@@ -59,51 +41,25 @@ class Erased(msgspec.Struct, frozen=True):
     certificates: tuple[Row, ...] = ()
 
 
-def kept(settings: Settings) -> tuple[Kept, ...]:
-    """Every subject whose key is held, the first due first. Raises KeysError, PolicyFileError."""
-    policy = load_retention(settings.policies_dir)
-    with _subjects(settings) as subjects:
-        holds = {one.part_key: one.reason for one in subjects.holds()}
-        return tuple(
-            Kept(one.part_key, one.newest.date(), _due(policy, one.newest), holds.get(one.part_key))
-            for one in subjects.newest()
-        )
-
-
-def _due(policy: RetentionPolicy, newest: datetime.datetime) -> datetime.date:
-    """The day is kept whole: what was said late on it has its full time too."""
-    return (newest + policy.keeps_facts + datetime.timedelta(days=1)).date()
-
-
-async def run(
-    settings: Settings, actor: str, said: Callable[[Erased], None] = lambda _one: None
-) -> tuple[Erased, ...]:
+async def run(settings: Settings, actor: str) -> tuple[Erased, ...]:
     """Erases everything that is due today and under no hold, through the flow. Raises ClientError."""
-    today = datetime.datetime.now(datetime.UTC).date()
-    reason = "Its time has run out (policies/retention/retention.yaml)."
-    done = []
-    due = [one.token for one in kept(settings) if one.is_due(today)]
-    if not due:
+    acts = due_acts(settings, datetime.datetime.now(datetime.UTC), actor)
+    if not acts:
         return ()
     async with Desk.connect(settings) as desk:
-        for token in due:
-            erased = await _act(desk, settings, _action(token, reason, actor, DUE))
-            said(erased)
-            done.append(erased)
-    return tuple(done)
+        return tuple([await _act(desk, settings, act) for act in acts])
 
 
 async def erase(settings: Settings, token: str, reason: str, actor: str) -> Erased:
     """Erases one subject on request. Raises ClientError, and CommandError where it is under hold."""
-    with _subjects(settings) as subjects:
-        held = {one.part_key: one.reason for one in subjects.holds()}.get(token)
+    held = next((one.hold for one in kept(settings) if one.token == token), None)
     if held is not None:
         raise CommandError(
             f"that subject is under hold ({held}): lift it first with "
             "`broker retention hold TOKEN --lift`, if whoever asked for it agrees"
         )
     async with Desk.connect(settings) as desk:
-        return await _act(desk, settings, _action(token, reason, actor, REQUESTED))
+        return await _act(desk, settings, erase_act(new_act_id(), token, reason, actor, REQUESTED))
 
 
 async def _act(desk: Desk, settings: Settings, action: Action) -> Erased:
@@ -130,19 +86,6 @@ async def _certified(settings: Settings, action_id: str) -> tuple[Row, ...]:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _action(token: str, reason: str, actor: str, verdict: str) -> Action:
-    return Action(
-        action_id=new_act_id(),
-        kind=ActionKind.ERASE,
-        organisation=DESK,
-        actor=actor,
-        reason=reason,
-        verdict=verdict,
-        subject=token,
-        acted_at=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
-    )
-
-
 def certificates(settings: Settings, action_id: str | None = None) -> Iterator[Row]:
     """Every certificate in the published ledger, or those of one act, with the act's own id."""
     if not shards_of(settings.ledger_dir):
@@ -166,7 +109,7 @@ def certificates(settings: Settings, action_id: str | None = None) -> Iterator[R
 
 def hold(settings: Settings, token: str, reason: str, actor: str) -> Hold:
     """Puts a subject under legal hold. Raises CommandError where no key of it is held."""
-    with _subjects(settings) as subjects:
+    with contextlib.closing(subjects_of(settings)) as subjects:
         if all(one.part_key != token for one in subjects.newest()):
             raise CommandError("no key is held under that token: see `broker retention list`")
         held = Hold(token, reason, actor, datetime.datetime.now(datetime.UTC))
@@ -176,25 +119,9 @@ def hold(settings: Settings, token: str, reason: str, actor: str) -> Hold:
 
 def lift(settings: Settings, token: str) -> None:
     """Ends a legal hold. Raises CommandError where there is none."""
-    with _subjects(settings) as subjects:
+    with contextlib.closing(subjects_of(settings)) as subjects:
         if not subjects.lift(token):
             raise CommandError("that subject is under no hold: see `broker retention list`")
-
-
-class _subjects:  # noqa: N801 -- used as a function
-    """The key file, closed again afterwards. Raises KeysError where there is none."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._path = settings.keys_dir / FILE
-
-    def __enter__(self) -> SubjectKeys:
-        if not self._path.is_file():
-            raise KeysError(f"{self._path} is missing: nothing was decided here yet")
-        self._opened = SubjectKeys(self._path)
-        return self._opened
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.close()
 
 
 def kept_row(one: Kept) -> Row:

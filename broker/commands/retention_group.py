@@ -42,8 +42,9 @@ retention_app = typer.Typer(
 def retention_list(as_json: Json = False) -> None:
     """List every subject whose key is held, the first due first. Tokens are pseudonyms."""
     from broker.commands import retention
+    from broker.shell.retention_run import kept
 
-    found = retention.kept(settings_in_force())
+    found = kept(settings_in_force())
     if as_json:
         write(*map(retention.kept_row, found))
     else:
@@ -56,26 +57,34 @@ def retention_list(as_json: Json = False) -> None:
 def retention_run(
     actor: Actor = "retention", dry_run: DryRun = False, as_json: Json = False
 ) -> None:
-    """Erase every subject whose time has run out (policies/retention/), but for legal holds."""
+    """Erase every subject whose time has run out (policies/retention/), but for legal holds.
+
+    Also announces the next epoch of keys where the last one has had its time, and destroys the keys
+    of epochs that nothing needs any more.
+    """
     import datetime
 
     from broker.commands import retention
+    from broker.shell.retention_run import keep_epochs, kept
 
     settings = settings_in_force()
-    today = datetime.datetime.now(datetime.UTC).date()
-    found = retention.kept(settings)
+    now = datetime.datetime.now(datetime.UTC)
+    today = now.date()
+    found = kept(settings)
     due = [one for one in found if one.is_due(today)]
     held = [one for one in found if one.hold is not None and one.due <= today]
-    if dry_run:
-        erased: tuple[Erased, ...] = ()
-    else:
+    erased: tuple[Erased, ...] = ()
+    epochs = None
+    if not dry_run:
         erased = asyncio.run(retention.run(settings, actor))
+        epochs = keep_epochs(settings, now)
     if as_json:
         write(
             {
                 "due": [one.token for one in due],
                 "held": [one.token for one in held],
                 "erased": [_row(one) for one in erased],
+                "epochs": epochs,
                 "dry_run": dry_run,
             }
         )
@@ -84,6 +93,11 @@ def retention_run(
             say(f"under hold, not erased: {one.token} ({one.hold})")
         for done in erased:
             say(_sentence(done))
+        if epochs and epochs.announced:
+            new = epochs.announced
+            say(f"{new.name} announced: in force from {new.since:%d %B %Y, %H:%M} UTC")
+        for name, kind in epochs.destroyed if epochs else ():
+            say(f"destroyed: the {kind.value} key of {name}")
         what = "would be erased" if dry_run else "were due"
         say(f"{len(due)} subjects {what}; {len(held)} more are under hold")
     raise typer.Exit(FAILED if any(not one.certificates for one in erased) else 0)
@@ -106,10 +120,11 @@ def retention_erase(
 ) -> None:
     """Erase one subject now. Everyone who was told is told of it; nothing brings it back."""
     from broker.commands import retention
+    from broker.shell.retention_run import kept
 
     settings = settings_in_force()
     if dry_run:
-        known = [one for one in retention.kept(settings) if one.token == token]
+        known = [one for one in kept(settings) if one.token == token]
         if as_json:
             write({"token": token, "known": bool(known), "dry_run": True})
         else:

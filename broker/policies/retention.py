@@ -63,6 +63,7 @@ class RetentionPolicy(Strict):
     margin: Period
     waiting: Period
     epochs: _Epochs
+    run_daily: bool
     tell_when_due: bool
     remains: tuple[Remaining, ...] = Field(min_length=1)
 

@@ -18,14 +18,22 @@ from aiokafka import AIOKafkaProducer
 
 from broker.ledger import read_entries
 from broker.model.envelope import seal_statement
+from broker.model.types import Action
+from broker.policies import PolicyFileError
+from broker.policies.retention import load_retention
 from broker.rounds import DueBook
 from broker.shell.kafka import make_producer
 from broker.shell.key_ring import IntakeEpochs
-from broker.shell.keys import DESK, AgencyKeys, load_agency_keys
+from broker.shell.keys import DESK, AgencyKeys, KeysError, load_agency_keys
 from broker.shell.logs import configure
+from broker.shell.retention_run import due_acts, keep_epochs
 from broker.shell.settings import Settings
 
 LOOK_EVERY_S = 1.0
+KEEP_EVERY = datetime.timedelta(hours=1)
+"""How often the retention run is made; what is due on a day is due all day."""
+CLOCK = "clock"
+"""Staff reference under which the desk's clock erases."""
 
 log = structlog.get_logger()
 
@@ -43,6 +51,8 @@ class Clock:
         self._book = DueBook(DESK)
         self._read: dict[Path, int] = {}
         self._sent: set[str] = set()
+        self._settings = settings
+        self._kept_at: datetime.datetime | None = None
 
     def read(self) -> None:
         """Takes in what was published since the last look."""
@@ -59,7 +69,7 @@ class Clock:
     async def act(self, producer: AIOKafkaProducer) -> None:
         """Publishes what is due and was not published by this process before."""
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-        for action in self._book.due(now + self._ahead):
+        for action in (*self._book.due(now + self._ahead), *self._retention(now)):
             if action.action_id in self._sent:
                 continue
             stamped = msgspec.structs.replace(action, acted_at=now)
@@ -69,6 +79,22 @@ class Clock:
             await producer.send_and_wait(f"actions.v1.{DESK}", data)
             self._sent.add(action.action_id)
             log.info("overdue", reason=action.reason)
+
+    def _retention(self, now: datetime.datetime) -> tuple[Action, ...]:
+        """Once an hour, if the policy says so: epochs that have had their time, and subjects too."""
+        if self._kept_at is not None and now - self._kept_at < KEEP_EVERY:
+            return ()
+        self._kept_at = now
+        try:
+            if not load_retention(self._settings.policies_dir).run_daily:
+                return ()
+            done = keep_epochs(self._settings, now)
+            log.info("epochs_kept", count=len(done.destroyed))
+            return due_acts(self._settings, now, CLOCK)
+        except (PolicyFileError, KeysError) as error:
+            # What else is overdue must not wait for a file to be mended.
+            log.error("retention_not_run", error=type(error).__name__)
+            return ()
 
 
 async def run(settings: Settings) -> None:

@@ -11,8 +11,6 @@ import datetime
 from functools import cache
 from pathlib import Path
 
-import structlog
-
 from broker.policies.retention import RetentionPolicy
 from broker.shell.epochs import Epoch, Kind, destroy, ends_of, epoch_at, read_epochs
 from broker.shell.keys import next_epoch
@@ -21,17 +19,13 @@ from broker.shell.topics import load_topics
 DAY = datetime.timedelta(days=1)
 """How often the retention run is made; what is due is done within so much."""
 
-log = structlog.get_logger()
-
 
 def rotate_if_due(keys_dir: Path, policy: RetentionPolicy, now: datetime.datetime) -> Epoch | None:
     """Announces the next epoch where the last one has had its time; None where it has not."""
     newest = read_epochs(keys_dir / "broker")[-1]
     if now < newest.since + policy.epochs.length:
         return None
-    fresh = next_epoch(keys_dir, now + policy.epochs.notice)
-    log.info("epoch_announced", epoch=fresh.name)
-    return fresh
+    return next_epoch(keys_dir, now + policy.epochs.notice)
 
 
 def destroy_due(
@@ -41,7 +35,6 @@ def destroy_due(
     done = [(one, kind) for one, kind, by in due_dates(keys_dir, policy) if by <= now]
     for name, kind in done:
         destroy(keys_dir / "broker", name, kind, now)
-        log.info("epoch_key_destroyed", epoch=name)
     return done
 
 

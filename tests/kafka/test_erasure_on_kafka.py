@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import itertools
+import sqlite3
 import uuid
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,34 @@ def test_a_hold_stops_an_erasure_until_it_is_lifted(running: Broker) -> None:
     (done,) = command(running, "retention", "erase", token, *REASON)
 
     assert done["outcome"] == "accepted"
+
+
+def test_the_run_erases_whose_time_has_run_out_and_nobody_else(running: Broker) -> None:
+    """Recipients get no withdrawal, who is under hold stays, and the certificate says why."""
+    settings = running.settings
+    old, recent, held = (planted(running) for _ in range(3))
+    for _, token in (old, recent, held):
+        eventually(lambda token=token: token in keys_of(running))
+    long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=60)
+    with contextlib.closing(sqlite3.connect(settings.keys_dir / "subjects.db")) as database:
+        database.execute(
+            "UPDATE subject_key SET newest = ? WHERE part_key IN (?, ?)",
+            (round(long_ago.timestamp() * 1000), old[1], held[1]),
+        )
+        database.commit()
+    command(running, "retention", "hold", held[1], "--reason", "inquest")
+    (would,) = command(running, "retention", "run", "--dry-run")
+    assert (would["due"], would["held"], would["erased"]) == ([old[1]], [held[1]], [])
+    (done,) = command(running, "retention", "run")
+    (erased,) = done["erased"]
+    (certificate,) = erased["certificates"]
+
+    assert erased["token"] == old[1]
+    assert (certificate["why"], certificate["parts"], certificate["told"]) == ("due", 1, 0)
+    assert old[1] not in keys_of(running)
+    assert {recent[1], held[1]} <= set(keys_of(running))
+    (again,) = command(running, "retention", "run", "--dry-run")
+    assert again["due"] == []
 
 
 @pytest.mark.slow
