@@ -89,7 +89,7 @@ def _tokens(
     for one, decoy in zip((*identifiers, *decoys)[:MAX_ASKED], decoys, strict=True):
         token, other = identifier_token(linkage_key, one), identifier_token(linkage_key, decoy)
         rows = view.aliases((token,))
-        for _ in range(STEPS - len(rows)):
+        for _ in range(STEPS - max(1, len(rows))):
             view.aliases((other,))
         found.append(root_of(token, rows))
     return tuple(found[: len(identifiers)])
