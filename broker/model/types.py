@@ -751,9 +751,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     retract: the key of the part that corrects this one.
     """
     sealed: bytes
-    """Sealed under the parts key: the ConcernEvent to decide, the state entries to adopt, the
-    human act to carry out, or the correcting ConcernEvent; empty for move and for a plain
-    retraction.
+    """Sealed under the parts key: the ConcernEvent to decide with what proves it, the state
+    entries to adopt, the human act to carry out, or the correcting ConcernEvent; empty for move
+    and for a plain retraction.
     """
     only_told: bool = False
     """True for the part of a correction: it reaches those in `told`, and for anyone else a person
