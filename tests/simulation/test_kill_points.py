@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from broker.auditor.verify import verify_ledger
+from broker.commands.audit_kafka import with_kafka
 from broker.ledger import WitnessKey, cosigners, verifier_key
 from broker.model.types import ConcernEvent
 from broker.shell.crash import POINTS
@@ -82,6 +83,7 @@ def test_no_kill_loses_doubles_or_hides_anything(tmp_path: Path) -> None:
             broker.stop()
         found = asyncio.run(delivered(broker.settings, organisations))
         report = verify_ledger(broker.settings.ledger_dir, keys=None)
+        report = with_kafka(report, broker.settings, broker.settings.ledger_dir)
         cosigned = cosigned_by(broker, witness.key)
         said = said_after_putting_back(broker, tmp_path / "older")
         afterwards = asyncio.run(delivered(broker.settings, organisations))
@@ -90,6 +92,9 @@ def test_no_kill_loses_doubles_or_hides_anything(tmp_path: Path) -> None:
     assert found.receipts == Counter(event.event_id for event in sent)
     assert report.ok, report.first_bad
     assert report.accepted == len(sent)
+    assert report.kafka is not None
+    assert report.kafka.deliveries >= expected.total()
+    assert report.kafka.taken_in == len(sent)
     assert cosigned == ["s0", "s1"]
     assert "put back to an earlier state" in said
     assert (afterwards.alerts, afterwards.receipts) == (found.alerts, found.receipts)
