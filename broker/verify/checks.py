@@ -27,6 +27,8 @@ from broker.verify.corrections import check_correction
 from broker.verify.places import check_place
 from broker.verify.requests import check_request
 
+UNKNOWN_ORGANISATION = "unknown_organisation"
+"""A refusal where nothing else says whom it concerns; else a flag, and the connection is set aside."""
 CHECK_DIGIT_FAILED = "check_digit_failed"
 MAX_AHEAD = datetime.timedelta(minutes=15)
 """How far a report may claim to be ahead of Kafka's clock before it is refused."""
@@ -64,10 +66,13 @@ def check_event(
     if refusal:
         return refusal
     kept, failed = _with_sound_identifiers(event)
+    known = _with_known_nexus(kept, reference)
     flags = ["unsigned"] if envelope is None else []
     if failed:
         flags.append(CHECK_DIGIT_FAILED)
-    return _with_current_codes(kept, reference), tuple(flags)
+    if known is not kept:
+        flags.append(UNKNOWN_ORGANISATION)
+    return _with_current_codes(known, reference), tuple(flags)
 
 
 NEED_REASON = frozenset(
@@ -195,12 +200,15 @@ def _known_codes(event: ConcernEvent, reference: Reference) -> Rejection | None:
         for one in areas_of(event.place)
     ]
     for index, subject in enumerate(event.subjects):
-        stated.extend(
+        nexus = [
             (f"subjects[{index}].nexus[{position}].organisation", fact.organisation)
             for position, fact in enumerate(subject.nexus)
-        )
+        ]
+        # One code that nobody knows stops a warning only where no other says whom it concerns.
+        if not stated and not any(_is_known(code, reference) for _, code in nexus):
+            stated.extend(nexus)
     for where, code in stated:
-        if reference.current_code(code) in reference.organisations:
+        if _is_known(code, reference):
             continue
         if _looks_like_gss(code):
             return Rejection(
@@ -210,12 +218,34 @@ def _known_codes(event: ConcernEvent, reference: Reference) -> Rejection | None:
                 event.event_id,
             )
         return Rejection(
-            "unknown_organisation",
+            UNKNOWN_ORGANISATION,
             f"{where}: the register has no organisation with that code: "
             "use a code of policies/organisations/",
             event.event_id,
         )
     return None
+
+
+def _is_known(code: str, reference: Reference) -> bool:
+    return reference.current_code(code) in reference.organisations
+
+
+def _with_known_nexus(event: ConcernEvent, reference: Reference) -> ConcernEvent:
+    """The event without connections to organisations that the register does not have."""
+    if all(
+        _is_known(fact.organisation, reference)
+        for subject in event.subjects
+        for fact in subject.nexus
+    ):
+        return event
+    subjects = tuple(
+        msgspec.structs.replace(
+            one,
+            nexus=tuple(fact for fact in one.nexus if _is_known(fact.organisation, reference)),
+        )
+        for one in event.subjects
+    )
+    return msgspec.structs.replace(event, subjects=subjects)
 
 
 def _looks_like_gss(code: str) -> bool:

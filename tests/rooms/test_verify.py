@@ -140,6 +140,17 @@ def test_an_unknown_organisation_is_refused() -> None:
     assert refusal(concern(subjects=(subject(nexus=nexus),))).reason == "unknown_organisation"
 
 
+def test_an_unknown_organisation_beside_a_known_one_is_set_aside_and_named() -> None:
+    """A mistyped school does not stop a warning from reaching the child's authority."""
+    home = t.NexusFact(kind=t.NexusKind.HOME, organisation=WOLVERHAMPTON)
+    typo = t.NexusFact(kind=t.NexusKind.SCHOOLED_IN, organisation="SCH-NOWHERE")
+
+    event, flags = accepted(concern(subjects=(subject(nexus=(home, typo)),)))
+
+    assert event.subjects[0].nexus == (home,)
+    assert "unknown_organisation" in flags
+
+
 def test_an_old_gss_code_is_accepted_and_replaced() -> None:
     """Geography changes: the code in force goes out."""
     nexus = (t.NexusFact(kind=t.NexusKind.HOME, organisation="E08000999"),)
