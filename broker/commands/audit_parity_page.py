@@ -71,7 +71,7 @@ TAKEN_BACK = (
     "back since counts in no stage. Later answers belong to the first round of their part."
 )
 HABITS = ("received", "has_grade", "graded_2", "graded_d", "high_weight", "full", "withheld")
-STAMPS = ("heard", "quick", "same_reason", "review_quick")
+STAMPS = ("heard", "planned", "quick", "same_reason", "review_quick")
 
 
 def page(report: Report) -> str:

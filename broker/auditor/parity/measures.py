@@ -119,6 +119,8 @@ FURTHER = (
             ELIGIBLE, "refused", "eligible"),
     Measure("heard", "Heard by anyone", "at least one of those told has considered it", S,
             RECIPIENT, TOLD, "considered", "told statements"),
+    Measure("planned", "Went into a plan", "who acted named the plan or assessment", R,
+            RECIPIENT, (*CONSIDERED, "acted"), "planned", "acted"),
     Measure("quick", "Considered at once", "sooner than the policy's threshold", R, RECIPIENT,
             CONSIDERED, "quick", "considered"),
     Measure("same_reason", "Same words", "the reason was given for many alerts", R, RECIPIENT,

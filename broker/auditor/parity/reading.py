@@ -94,14 +94,17 @@ class Round(msgspec.Struct, frozen=True):
 
 
 class Act(msgspec.Struct, frozen=True):
-    """A human act: what, by whom, when, about which alert; and a digest of its reason, if it has one."""
+    """A human act: what, for whom, when, about which alert; a digest of its reason, if it has one."""
 
     set_id: str
     kind: str
     organisation: str
+    """Whose act it is, also where the duty desk writes for an organisation that it serves."""
     at: int
     alert_id: str | None
     reason: str | None
+    plan: bool = False
+    """Whether it names the plan or assessment that it went into."""
 
 
 class Material(msgspec.Struct, frozen=True):
@@ -189,24 +192,28 @@ def _rows_of(plain: bytes) -> Rows:
 
 
 def _act(leaf: Leaf, plain: bytes) -> Act:
+    reason, plan = _of_answer(plain)
     return Act(
         set_id=leaf.set_id,
         kind=leaf.action or "",
-        organisation=leaf.publisher,
+        organisation=(leaf.recipient or leaf.publisher).partition(":")[0],
         at=leaf.received_at,
         alert_id=leaf.alert_id,
-        reason=_reason_digest(plain),
+        reason=reason,
+        plan=plan,
     )
 
 
-def _reason_digest(plain: bytes) -> str | None:
-    """Of the sealed rows of an act: JSON with a digest, or the act itself in Avro."""
+def _of_answer(plain: bytes) -> tuple[str | None, bool]:
+    """Digest of the reason, and whether a plan is named: from JSON, or from the act itself in Avro."""
     if not plain:
-        return None
+        return None, False
     try:
         found: Any = _any.decode(plain)
     except msgspec.DecodeError:
-        reason = decode(plain, Action).reason
-        return sha256(reason.encode()).hexdigest() if reason else None
-    digest = found.get("reason_digest") if isinstance(found, dict) else None
-    return digest if isinstance(digest, str) else None
+        act = decode(plain, Action)
+        return sha256(act.reason.encode()).hexdigest() if act.reason else None, bool(act.plan)
+    if not isinstance(found, dict):
+        return None, False
+    digest = found.get("reason_digest")
+    return digest if isinstance(digest, str) else None, bool(found.get("plan"))

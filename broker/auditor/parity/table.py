@@ -69,6 +69,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: int = 0
     considered: int = 0
     acted: int = 0
+    planned: int = 0
+    """It acted, and named the plan or assessment that it went into."""
     hours: float | None = None
     """From the alert to the consideration, or to the end of the ledger."""
     quick: int = 0
@@ -91,6 +93,7 @@ class _Answer(msgspec.Struct, frozen=True):
     reach: int = 0
     considered_at: int | None = None
     same_reason: bool = False
+    planned: bool = False
 
 
 def evidence(material: Material, policy: ParityPolicy) -> Evidence:
@@ -213,6 +216,7 @@ class _Table:
             "acknowledged": int(answer.reach >= 1),
             "considered": int(answer.reach >= 2),
             "acted": int(answer.reach >= 3),
+            "planned": int(answer.planned),
             "hours": max(hours, 0.0),
             "quick": int(quick),
             "same_reason": int(answer.same_reason),
@@ -230,6 +234,7 @@ class _Table:
         deep = [act for act in acts if ANSWERS[act.kind] > 1]
         return _Answer(
             reach=max((ANSWERS[act.kind] for act in acts), default=0),
+            planned=any(act.plan for act in acts if ANSWERS[act.kind] > 2),
             considered_at=min((act.at for act in deep), default=None),
             same_reason=any(
                 self._reasons[act.organisation, act.reason or ""] >= self._policy.same_reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +13,13 @@ import pytest
 
 from broker.auditor.parity.figures import Figures, figures
 from broker.auditor.parity.reading import read_material
-from broker.auditor.parity.table import RECIPIENT, Evidence, Line, evidence
+from broker.auditor.parity.table import PART, RECIPIENT, Evidence, Line, evidence
 from broker.commands.audit_parity import made, write
 from broker.commands.errors import CommandError
 from broker.model import types as t
 from broker.model.canonical import canonical_json
+from broker.offline import Outcome
+from tests.auditor.ledgers import write_ledger
 from tests.auditor.parity.drawn import POLICY
 from tests.auditor.parity.stories import (
     COMMUNITY,
@@ -30,7 +33,8 @@ from tests.auditor.parity.stories import (
     told,
     voices,
 )
-from tests.rounds.story import act
+from tests.oracle import SECRET
+from tests.rounds.story import AT, SW, WARNING, WV, Story, act, later
 from tests.rounds.test_retraction import retraction
 
 EACH = 16
@@ -152,6 +156,40 @@ def test_an_answer_of_somebody_else_is_no_answer(tmp_path: Path) -> None:
 
     assert any(one.told for one in table.lines)
     assert not any(one.acknowledged for one in table.lines)
+
+
+class Kept(Story):
+    """A story whose every set is kept, to be read as a ledger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sets: list[t.DecisionSet] = []
+
+    def tell(self, statement: t.ConcernEvent | t.Action, at: datetime.datetime = AT) -> Outcome:
+        """As the story tells it."""
+        outcome = super().tell(statement, at)
+        self.sets += outcome.sets
+        return outcome
+
+
+def test_real_answers_are_read_where_they_belong(tmp_path: Path) -> None:
+    """Through the flow, with reply codes: who answered, how far it went, when, and into which plan."""
+    story = Kept()
+    story.tell(WARNING)
+    story.tell(story.answer(WV, "acknowledge"), later(minutes=30))
+    story.tell(story.answer(WV, "consider"), later(hours=2))
+    story.tell(story.answer(SW, "act", plan="CP-2026-118"), later(hours=3))
+    material = read_material(write_ledger(tmp_path / "ledger", story.sets), SECRET)
+    table = evidence(material, POLICY)
+    lines = [one for one in table.lines if one.told and one.eligible]
+
+    assert len(lines) == 4
+    assert sorted((one.acknowledged, one.considered, one.acted) for one in lines) == [
+        (0, 0, 0), (0, 0, 0), (1, 1, 0), (1, 1, 1),
+    ]  # fmt: skip
+    assert sorted((one.hours, one.planned) for one in lines if one.considered) == [(2, 0), (3, 1)]
+    assert sum(one.unit == PART for one in table.lines) == 1
+    assert table.listed == table.decided == 1
 
 
 def test_one_event_about_two_children_is_two_parts_and_one_statement(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_no_small_count_can_be_worked_out(statements: int, seed: int, answered: 
         assert high is None or low < high, cell
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(5, 300), st.integers(0, 10_000))
 def test_nothing_is_shown_that_rests_on_what_is_hidden(statements: int, seed: int) -> None:
     """No rate, interval, median, curve or verdict of a hidden count, and no number of 1 to 5."""
@@ -76,7 +76,7 @@ def test_nothing_is_shown_that_rests_on_what_is_hidden(statements: int, seed: in
             assert (wait.median, wait.low, wait.high, wait.considered) == (None,) * 4
 
 
-@pytest.mark.parametrize("statements", [600, 2000])
+@pytest.mark.parametrize("statements", [600])
 def test_enough_is_left_to_read(statements: int) -> None:
     """Suppression does not swallow the report: with some hundred statements the headline stands."""
     shown = published(figures(random_evidence(statements, seed=3), POLICY), POLICY)
