@@ -23,7 +23,8 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from broker.client.connection import consumer_of, producer_of
-from broker.client.opening import RefusedAlertError, open_alert
+from broker.client.opening import OpenedAlert, RefusedAlertError, open_alert
+from broker.client.responder import Responder
 from broker.examples.scenarios import Scenario, fresh_scenarios
 from broker.model.envelope import seal_statement
 from broker.reference import load_reference
@@ -33,6 +34,7 @@ from broker.shell.table import Arrival, Auditing, tables_of
 
 PATIENCE_S = 60.0
 POLL_S = 0.1
+ANSWER_POLLS = 50
 
 Verify = Callable[[Path], tuple[bool, str]]
 """Verifies a ledger folder: (does it hold, the line that says so)."""
@@ -60,6 +62,7 @@ class Demonstration:
         self._auditing = Auditing(settings.ledger_dir)
         self._arrived: dict[tuple[str, str], Arrival] = {}
         self._counted: Counter[tuple[str, str]] = Counter()
+        self._opened: dict[tuple[str, str], OpenedAlert] = {}
         self._refused: list[str] = []
         self._started = time.monotonic()
         self._first_alert_s: float | None = None
@@ -79,6 +82,7 @@ class Demonstration:
             with Live(console=self._out, refresh_per_second=4, transient=False) as live:
                 await self._publish()
                 finished = await self._watch(live, listening)
+            self._out.print(await self._heard(), soft_wrap=True, highlight=False)
             if once:
                 await asyncio.sleep(0.5)
                 return self._verdict(finished=finished)
@@ -90,6 +94,26 @@ class Demonstration:
             listening.cancel()
             with suppress(asyncio.CancelledError):
                 await listening
+
+    async def _heard(self) -> str:
+        """The neighbour of the first scenario acts; what its publisher then learns, by its own receipt."""
+        scenario = self._scenarios[0]
+        event_id, recipient = scenario.told[1]
+        alert = self._opened.get((event_id, recipient))
+        publisher = scenario.events[0].publisher
+        if alert is None:
+            return ""
+        async with (
+            Responder.connect(recipient.partition(":")[0], self._settings) as desk,
+            Responder.connect(publisher, self._settings) as spoke,
+        ):
+            await desk.act(alert, actor="duty-1", plan="PLAN-1")
+            for _ in range(ANSWER_POLLS):
+                if told := await spoke.fates(event_id):
+                    break
+                await asyncio.sleep(POLL_S)
+        said = told[0].content.explanation if told else "Nothing came back in time."
+        return f"{recipient} answered its alert, and {self._names[publisher]} was told: {said}"
 
     @asynccontextmanager
     async def _subscribe(self, organisation: str) -> AsyncIterator[AIOKafkaConsumer]:
@@ -114,6 +138,7 @@ class Demonstration:
             key = (content.event_id, content.recipient)
             decided_ms = round(content.decided_at.timestamp() * 1000)
             self._counted[key] += 1
+            self._opened[key] = alert
             self._arrived[key] = Arrival(
                 milliseconds=record.timestamp - decided_ms,
                 fields=tuple(one.field for one in content.released),
