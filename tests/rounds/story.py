@@ -83,21 +83,17 @@ class Story:
     def answer(self, recipient: str, kind: str, **changes: Any) -> t.Action:
         """What the recipient of the last such alert answers."""
         alert = self.alert(recipient)
-        return t.Action(
-            **(
-                {
-                    "action_id": str(uuid.uuid4()),
-                    "kind": t.ActionKind(kind),
-                    "organisation": recipient.partition(":")[0],
-                    "actor": "desk-4",
-                    "alert_id": alert.alert_id,
-                    "reply": alert.reply,
-                    "reason": "Read with the allocated worker.",
-                    "acted_at": AT,
-                }
-                | changes
-            )
-        )
+        given: dict[str, Any] = {
+            "action_id": str(uuid.uuid4()),
+            "kind": t.ActionKind(kind),
+            "organisation": recipient.partition(":")[0],
+            "actor": "desk-4",
+            "alert_id": alert.alert_id,
+            "reply": alert.reply,
+            "reason": "Read with the allocated worker.",
+            "acted_at": AT,
+        }
+        return t.Action(**(given | changes))
 
     def fates(self) -> list[tuple[str, t.Fate]]:
         """What publishers learnt of what came of their statements: (publisher, fate)."""
