@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 from broker.auditor.parity.figures import Comparison
 from broker.auditor.parity.measures import CHAIN, DIMENSIONS, EQUALITY, NAMED, counting
 from broker.auditor.parity.queries import condition, median, pooled, ratio, sides_of
+from broker.auditor.parity.times import Waited
 from broker.commands.audit_parity_plots import curves, rates, ratios
 from broker.commands.audit_parity_words import (
     NOTHING,
     SUPPRESSED,
     StageRow,
     found_out,
+    hours,
+    p_value,
     percent,
     row_of,
     shown,
@@ -50,6 +53,7 @@ figcaption{font-size:.9rem;color:var(--quiet)}
 ul{max-width:48rem}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--soft);padding:.6rem;font-size:.8rem}
 td,th{font-variant-numeric:tabular-nums}
+@media(min-width:50.01rem){table{font-size:.88rem}th,td{padding:.4rem .45rem}}
 @media(max-width:50rem){
 tbody td{display:flex;justify-content:space-between;gap:.6rem;padding:.25rem .6rem;text-align:right}
 tbody td[data-name]::before{text-align:left;flex:0 0 8rem}
@@ -194,8 +198,8 @@ def _times(report: Report) -> str:
             words(one.key),
             SUPPRESSED if one.hidden else shown(one.alerts),
             SUPPRESSED if one.hidden else shown(one.considered),
-            _hours(one.median) if not one.hidden else SUPPRESSED,
-            f"{_hours(one.low)} to {_hours(one.high)}" if not one.hidden else SUPPRESSED,
+            hours(one.median) if not one.hidden else SUPPRESSED,
+            _between(one),
         )
         for one in report.figures.waited
     ]
@@ -203,11 +207,11 @@ def _times(report: Report) -> str:
     plot = ""
     if pair and report.about.authorised:
         alt = "Share of alerts not yet considered over time. " + "; ".join(
-            f"{words(one.key)}: median {_hours(one.median)} hours" for one in pair
+            f"{words(one.key)}: median {hours(one.median)} hours" for one in pair
         )
         plot = _figure(curves(pair), alt, "Kaplan and Meier's estimate.")
     p = report.figures.wait_differs
-    said = "" if p is None else f" Log-rank test of both waiting alike: p {_p(p)}."
+    said = "" if p is None else f" Log-rank test of both waiting alike: p {p_value(p)}."
     return _section(
         "Time to consideration",
         "Hours from the alert to the first recorded consideration. Those not yet considered count as "
@@ -326,7 +330,8 @@ def _table(rows: Sequence[StageRow], caption: str) -> str:
 
 def _kept(text: str) -> str:
     """Numbers stay on one line; a bracket may go to the next."""
-    return text.replace(" ", "&nbsp;").replace("&nbsp;(", " (")
+    kept = text.replace(" ", "&nbsp;").replace("&nbsp;(", " (")
+    return kept.replace("&nbsp;over", " over").replace("under&nbsp;0.01&nbsp;", "under&nbsp;0.01 ")
 
 
 def _verdict(row: StageRow) -> str:
@@ -383,9 +388,9 @@ def _list(lines: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 
-def _hours(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.1f}".removesuffix(".0")
-
-
-def _p(value: float) -> str:
-    return "below 0.001" if value < 0.001 else f"{value:.3f}"
+def _between(one: Waited) -> str:
+    if one.hidden:
+        return SUPPRESSED
+    if one.low is None and one.high is None:
+        return NOTHING
+    return f"{hours(one.low)} to {hours(one.high)}"

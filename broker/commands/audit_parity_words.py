@@ -74,6 +74,16 @@ def interval(one: Ratio | None) -> str:
     return f"{low} to {high}"
 
 
+def hours(value: float | None) -> str:
+    """Hours with a digit where there is one."""
+    return NOTHING if value is None else f"{value:.1f}".removesuffix(".0")
+
+
+def p_value(value: float) -> str:
+    """As it is written in reports."""
+    return "below 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def stage_rows(figures: Figures) -> list[StageRow]:
     """The headline, stage by stage."""
     return [row_of(one, figures) for one in figures.headlines]
@@ -90,6 +100,7 @@ def row_of(one: Comparison, figures: Figures) -> StageRow:
         and count.at_risk
     }
     rates = {key: reached / at_risk for key, (reached, at_risk) in counted.items()}
+    nobody = rates.get(one.key) == 0 == rates.get(one.against)
 
     def with_counts(key: Key) -> str:
         if key not in counted:
@@ -106,7 +117,7 @@ def row_of(one: Comparison, figures: Figures) -> StageRow:
         other=rates.get(one.against),
         of_one=with_counts(one.key),
         of_other=with_counts(one.against),
-        ratio=NOTHING if one.ratio is None else f"{one.ratio.ratio:.2f}",
+        ratio=NOTHING if one.ratio is None or nobody else f"{one.ratio.ratio:.2f}",
         interval=interval(one.ratio),
         corrected=interval(one.corrected),
         equal=_equal(one),

@@ -10,17 +10,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from broker.auditor.parity.figures import Figures, figures
 from broker.auditor.parity.reading import read_material
 from broker.auditor.parity.table import PART, RECIPIENT, Evidence, Line, evidence
 from broker.commands.audit_parity import made, write
 from broker.commands.errors import CommandError
+from broker.commands.groups import audit_app
 from broker.model import types as t
 from broker.model.canonical import canonical_json
 from broker.offline import Outcome
 from tests.auditor.ledgers import write_ledger
-from tests.auditor.parity.drawn import POLICY
+from tests.auditor.parity.drawn import NAMED_POLICY, POLICY
 from tests.auditor.parity.stories import (
     COMMUNITY,
     HEARD,
@@ -254,6 +256,22 @@ def test_a_published_report_never_lies_beside_single_lines(tmp_path: Path) -> No
 
     with pytest.raises(CommandError, match="name another folder"):
         write(made(SETTINGS, folder), tmp_path / "out")
+
+
+def test_the_command_says_what_it_found_and_where(tmp_path: Path) -> None:
+    """The published version by default; JSON with the same verdict; the marking first."""
+    folder = told(tmp_path / "ledger", EVENTS, stops_at(1))
+    runner, out = CliRunner(), tmp_path / "out"
+    said = runner.invoke(audit_app, ["parity", str(folder), "--out", str(out)])
+    plain = runner.invoke(audit_app, ["parity", str(folder), "--json"])
+
+    assert (said.exit_code, plain.exit_code) == (0, 0)
+    assert said.output.split()[0] == "OFFICIAL"
+    assert "Breach: a gap opens at the stage “considered”." in said.output
+    assert (out / "parity.html").exists()
+    found = json.loads(plain.output)
+    assert (found["figures"]["overall"], found["figures"]["first_gap"]) == ("breach", "considered")
+    assert found["about"]["policy_hash"] == NAMED_POLICY.hash
 
 
 def test_another_key_shows_nothing_and_says_so(tmp_path: Path) -> None:
