@@ -57,9 +57,7 @@ def test_a_strangers_answer_does_not_silence_the_clock() -> None:
     """Who knows an alert's id and did not receive it cannot acknowledge it for the recipient."""
     story = Story()
     story.tell(WARNING)
-    refused = story.tell(
-        story.answer(SW, "acknowledge", organisation="E08000030"), later(hours=1)
-    )
+    refused = story.tell(story.answer(SW, "acknowledge", organisation="E08000030"), later(hours=1))
 
     assert refused.rejection is not None
 
