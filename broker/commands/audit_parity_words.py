@@ -152,7 +152,9 @@ def _gap(figures: Figures, rows: list[StageRow]) -> list[str]:
     found = [row for row in rows if row.verdict == "breach"]
     said = []
     for row in found:
-        first = "The first gap opens here. " if row.measure == figures.first_gap else ""
+        first = (
+            "It is the first gap that the data show. " if row.measure == figures.first_gap else ""
+        )
         held = "holds" if row.verdict_corrected == "breach" else "does not hold"
         said.append(
             f"{row.title}: {percent(row.one)} for what families and the community said, "

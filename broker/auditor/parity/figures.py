@@ -108,8 +108,8 @@ def figures(evidence: Evidence, policy: ParityPolicy) -> Figures:
         wait_differs=difference(
             *(work.told(f"{GROUP}:{one}") for one in (policy.headline, policy.reference))
         ),
-        overall=overall(one.verdict for one in heads),
-        overall_corrected=overall(one.verdict_corrected for one in heads),
+        overall=overall((one.verdict for one in heads), len(CHAIN)),
+        overall_corrected=overall((one.verdict_corrected for one in heads), len(CHAIN)),
         first_gap=first_gap(heads),
         complete=evidence.listed == evidence.decided,
         listed=evidence.listed,

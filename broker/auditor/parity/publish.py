@@ -21,6 +21,7 @@ import msgspec
 from broker.auditor.parity.figures import Comparison, Count, Figures, first_gap, judged
 from broker.auditor.parity.measures import (
     ALL,
+    CHAIN,
     DIMENSIONS,
     EQUALITY,
     GROUP,
@@ -222,8 +223,8 @@ def published(figures: Figures, policy: ParityPolicy) -> Figures:
         comparisons=comparisons,
         waited=waited,
         wait_differs=figures.wait_differs if compared else None,
-        overall=overall(one.verdict for one in heads),
-        overall_corrected=overall(one.verdict_corrected for one in heads),
+        overall=overall((one.verdict for one in heads), len(CHAIN)),
+        overall_corrected=overall((one.verdict_corrected for one in heads), len(CHAIN)),
         first_gap=first_gap(heads),
         listed=None,
         decided=None,

@@ -45,11 +45,11 @@ def together(as_counted: Verdict, equal_content: Verdict, *, same_side: bool) ->
     return as_counted if as_counted is equal_content else Verdict.INSUFFICIENT
 
 
-def overall(verdicts: Iterable[Verdict]) -> Verdict:
-    """Of all stages: one breach is a breach; a pass needs every stage to pass."""
+def overall(verdicts: Iterable[Verdict], stages: int) -> Verdict:
+    """Of all stages: one breach is a breach; a pass needs every one of so many stages to pass."""
     found = list(verdicts)
     if Verdict.BREACH in found:
         return Verdict.BREACH
-    if found and all(one is Verdict.PASS for one in found):
+    if len(found) == stages and all(one is Verdict.PASS for one in found):
         return Verdict.PASS
     return Verdict.INSUFFICIENT

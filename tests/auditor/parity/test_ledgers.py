@@ -113,6 +113,14 @@ def test_equal_treatment_passes_and_the_same_little_of_it_does_not(tmp_path: Pat
     assert (few.overall.value, few.first_gap) == ("insufficient", None)
 
 
+def test_a_stage_that_nobody_reached_is_no_pass(tmp_path: Path) -> None:
+    """Where no recipient has answered at all, alike in silence is not alike in being heard."""
+    found = report_of(told(tmp_path / "ledger", EVENTS, lambda *_: ()))
+
+    assert [one.measure for one in found.headlines][-1] == "acknowledged"
+    assert found.overall.value == "insufficient"
+
+
 def lines_about(table: Evidence, provenance: t.Provenance) -> list[Line]:
     """Recipients of one class that had a nexus."""
     return [
