@@ -224,6 +224,28 @@ def bench_flow(
         operators.show_figures(terminal(), figures)
 
 
+@bench_app.command(
+    "security", epilog=examples("broker bench security", "broker bench security --rounds 9 --json")
+)
+def bench_security(
+    records: Annotated[int, typer.Option(min=1000, help="Records a round.")] = 10_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds that count, on each side.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Measure what TLS, certificates and rights cost a simple relay, on two embedded Kafkas.
+
+    Takes about a minute. Figures are of one run on one machine.
+    """
+    from broker.commands import operators
+    from broker.shell.bench_security import bench_security as measured
+
+    figures = measured(records, rounds)
+    if as_json:
+        write(msgspec.to_builtins(figures))
+    else:
+        operators.show_security_figures(terminal(), figures)
+
+
 @bench_app.command("decide", epilog=examples("broker bench decide", "broker bench decide --json"))
 def bench_decide(as_json: Json = False) -> None:
     """Measure one decision, warm and cold, under 60 and under 2,000 agreements.

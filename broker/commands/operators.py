@@ -14,6 +14,7 @@ from broker.commands.errors import CommandError
 from broker.commands.words import say
 from broker.shell.bench import FlowFigures, bench_flow
 from broker.shell.bench_decide import DecideFigures, bench_decide
+from broker.shell.bench_security import SecurityFigures
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
 from broker.shell.up import run_up
@@ -94,6 +95,24 @@ def show_decide_figures(out: Console, figures: DecideFigures) -> None:
         f"growth {figures.growth * PER_CENT:+.1f} % warm, {figures.growth_cold * PER_CENT:+.1f} % "
         f"cold; the first time that an agreement is used at all: {figures.first_us:.0f} microseconds"
     )
+
+
+def show_security_figures(out: Console, figures: SecurityFigures) -> None:
+    """Rates of a relay with and without security, and the share that it costs."""
+    table = Table(
+        "records a second",
+        "median",
+        "least",
+        "most",
+        title=f"a relay of {figures.records} records of {figures.record_bytes} bytes, "
+        f"{figures.rounds} rounds in turn",
+        title_justify="left",
+    )
+    rows = (("open", figures.plaintext), ("TLS, certificates, rights", figures.secured))
+    for name, rates in rows:
+        table.add_row(name, f"{rates.median:.0f}", f"{rates.minimum:.0f}", f"{rates.maximum:.0f}")
+    out.print(table)
+    out.print(f"security costs {figures.loss * PER_CENT:.0f} % of the rate (medians)")
 
 
 def show_figures(out: Console, figures: FlowFigures) -> None:
