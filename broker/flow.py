@@ -17,6 +17,7 @@ from broker.decide import (
     looked_at,
     looked_at_of_part,
     part_facts,
+    suspects,
     within_limits,
     within_words,
 )
@@ -92,14 +93,14 @@ def decide_part(
     linked = link(part, past)
     weight = weigh(linked.claim, policy.parameters)
     facts = part_facts(linked, policy.reference)
-    of_part = looked_at_of_part(facts)
+    of_part, suspected = looked_at_of_part(facts), suspects(part)
     decided = []
     for candidate in candidates(linked, policy.reference):
         decision = decide(facts, candidate, policy.bundle, policy.reference)
         decision = within_limits(part, facts, decision)
         seen = looked_at(of_part, facts, candidate, policy.bundle, policy.reference)
         made = shown(linked, decision, weight, pairwise)
-        if (waits := within_words(part, facts, decision, made.released)) is not decision:
+        if (waits := within_words(part, facts, decision, made.released, suspected)) is not decision:
             made = Decided(waits, ())
         decided.append(msgspec.structs.replace(made, looked_at=seen))
     return DecidedPart(linked, weight, tuple(decided))

@@ -34,6 +34,7 @@ NOT_WORDS = frozenset(
 )  # fmt: skip
 """Fields of codes, dates and names of their own, which are decided as such. All others are read."""
 OWN_NAMES = ("given_name", "family_name")
+OWN = frozenset({*OWN_NAMES, "address"})
 SHORTEST_NAME = 3
 """A part of a name with fewer letters is looked for only within the whole name."""
 SHORTEST_NUMBER = 9
@@ -64,12 +65,48 @@ class _Kept(msgspec.Struct, frozen=True):
         return bool(self.numbers) and any(_has_number(words, one) for one in self.numbers)
 
 
+class Suspects(msgspec.Struct, frozen=True):
+    """Of one part, pieces without which nothing that it keeps back can be in a text: a quick first look."""
+
+    always: frozenset[str]
+    """Of the source and of other children."""
+    own: frozenset[str]
+    """Of this child, where something of it is withheld."""
+    numbers: frozenset[str]
+
+    def may_be_in(self, words: str, shown: set[str]) -> bool:
+        """False only if none of it is there."""
+        folded = _folded(words)
+        pieces = self.always if shown.issuperset(OWN) else self.always | self.own
+        if any(one in folded for one in pieces):
+            return True
+        return bool(self.numbers) and any(_has_number(folded, one) for one in self.numbers)
+
+
+def suspects(part: PartInput) -> Suspects:
+    """What to look for in every text of the part."""
+    source, always, own, numbers = part.event.source, set[str](), set[str](), set[str]()
+    if source is not None:
+        always.update(_pieces(source.name), _contact_pieces(source.contact))
+        numbers.update(_numbers(source.contact or ""))
+    for one in part.event.subjects:
+        is_own = part.subject is not None and one.subject_ref == part.subject.subject_ref
+        found = {*_pieces(_full_name(one)), *_contact_pieces(one.address)}
+        (own if is_own else always).update(found)
+        numbers.update(_numbers(one.address or ""))
+    return Suspects(frozenset(always), frozenset(own), frozenset(numbers))
+
+
 def within_words(
-    part: PartInput, facts: PartFacts, decision: Decision, released: Released
+    part: PartInput,
+    facts: PartFacts,
+    decision: Decision,
+    released: Released,
+    suspected: Suspects,
 ) -> Decision:
     """The decision, or REVIEW where the words that it would release name someone it keeps back."""
     words = " \n ".join(_strings(value for field, value, _ in released if field not in NOT_WORDS))
-    if not words:
+    if not words or not suspected.may_be_in(words, {field for field, _, _ in released}):
         return decision
     shown = {field: value for field, value, _ in released}
     if _source(part, shown).within(words):
@@ -131,6 +168,24 @@ def _lines(contact: str) -> Iterator[str]:
     yield from (_plain(one) for one in others if re.search(r"[0-9@]", one))
 
 
+def _pieces(name: str | None) -> Iterator[str]:
+    """Words of a name; of a name of short words only, the longest of them."""
+    words = _plain(name or "").split()
+    yield from (one for one in words if len(one) >= SHORTEST_NAME)
+    if words:
+        yield max(words, key=len)
+
+
+def _contact_pieces(contact: str | None) -> Iterator[str]:
+    """The longest word of each line that is looked for, and the outward half of each postcode."""
+    if not contact:
+        return
+    for line in _lines(contact):
+        if len(line) >= SHORTEST_LINE:
+            yield max(line.split(), key=len)
+    yield from (first for first, _ in POSTCODE.findall(_folded(contact)))
+
+
 def _full_name(subject: Subject) -> str:
     return " ".join(name for name in (subject.given_name, subject.family_name) if name)
 
@@ -146,13 +201,19 @@ def _strings(values: Iterable[Any]) -> Iterator[str]:
             yield from _strings(value)
 
 
+def _folded(text: str) -> str:
+    """Small letters without accents and apostrophes."""
+    return _unaccented(text).casefold().replace("'", "").replace("\u2019", "")
+
+
 def _plain(text: str) -> str:
     """Small letters without accents, apostrophes and punctuation, single spaces between words."""
-    folded = _unaccented(text).casefold().replace("'", "").replace("\u2019", "")
-    return " ".join(NOT_ADDRESS.sub(" ", folded).replace("-", " ").split()).strip(".")
+    return " ".join(NOT_ADDRESS.sub(" ", _folded(text)).replace("-", " ").split()).strip(".")
 
 
 def _unaccented(text: str) -> str:
+    if text.isascii():
+        return text
     parts = unicodedata.normalize("NFKD", text)
     return "".join(letter for letter in parts if not unicodedata.combining(letter))
 
