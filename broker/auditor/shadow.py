@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from broker.auditor.erasures import ErasedParts
 from broker.auditor.recorded import RecordedDecision, RecordedPart
 from broker.auditor.replay import FactsError, open_facts, replay_part, subject_of
 from broker.flow import DecidedPart, Policy
@@ -143,8 +144,11 @@ def shadow(
 
     `keys`: part key -> key of its subject, for every key that is still held.
     """
+    held = tuple(parts)
     work = _Comparison(keys, present, proposed)
-    for part in parts:
+    for part in held:
+        work.erased.take(_part_of(part), part.closing.round, part.closing.flags)
+    for part in held:
         work.take(part, facts_of(part))
     return work.result()
 
@@ -159,6 +163,8 @@ class _Comparison:
         self._counts = dict.fromkeys(
             ("replayed", "same", "erased", "no_facts", "later_rounds", "other_bundle"), 0
         )
+        self.erased = ErasedParts()
+        """Parts that an act erased: their subject may have been heard of again, with a new key."""
         self._changes: list[Change] = []
         self._unreadable: list[str] = []
         self._drifted: list[str] = []
@@ -179,7 +185,7 @@ class _Comparison:
             self._counts["later_rounds"] += 1
             return
         key = subject_of(closing.set_id, part.statement, closing.round, self._keys)
-        if key is None:
+        if key is None or self.erased.holds(_part_of(part), closing.round):
             self._counts["erased"] += 1
         elif sealed is None:
             self._counts["no_facts"] += 1
@@ -286,3 +292,8 @@ def _hashes(part: RecordedPart) -> PolicyHashes:
 def _no_pseudonym(_organisation: str, _part_key: str) -> str:
     """Who is meant does not change what is decided, and is not shown here."""
     return "pseudonym"
+
+
+def _part_of(part: RecordedPart) -> tuple[str, str, int, str]:
+    closing = part.closing
+    return closing.publisher, closing.event_id, closing.version, closing.part_id

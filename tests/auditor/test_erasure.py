@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from broker.auditor import read_sidecars
+from broker.auditor import read_recorded, read_sidecars, shadow
 from broker.auditor.accounts import Accounts
 from broker.auditor.leaves import read_leaf
 from broker.auditor.recorded_sets import RecordedSet, recorded_sets
@@ -118,6 +118,18 @@ def test_an_erasure_that_left_the_key_is_found(ledgers: tuple[Path, Path, str]) 
     found = replay_sets(sets, Beside({set_id: sealed}, {}), ReplayKeys({token: kept}, None), POLICY)
 
     assert next(found).verdict is Verdict.NOT_ERASED
+
+
+def test_a_shadow_of_other_policies_counts_what_was_erased(ledgers: tuple[Path, Path, str]) -> None:
+    """The child has a new key: its earlier parts count as erased, and none as unreadable."""
+    _, after, _ = ledgers
+    facts = read_sidecars(after / "s0", "facts")
+    keys = read_subject_keys(after / "keys" / "subjects.db")
+    parts = read_recorded(after).parts
+    found = shadow(parts, lambda part: facts.get(part.closing.set_id), keys, POLICY, POLICY)
+
+    assert not found.unreadable
+    assert found.erased >= 1
 
 
 def test_reports_from_the_rows_do_not_change(ledgers: tuple[Path, Path, str]) -> None:
