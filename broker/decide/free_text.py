@@ -34,7 +34,6 @@ NOT_WORDS = frozenset(
 )  # fmt: skip
 """Fields of codes, dates and names of their own, which are decided as such. All others are read."""
 OWN_NAMES = ("given_name", "family_name")
-OWN = frozenset({*OWN_NAMES, "address"})
 SHORTEST_NAME = 3
 """A part of a name with fewer letters is looked for only within the whole name."""
 SHORTEST_NUMBER = 9
@@ -70,31 +69,36 @@ class Suspects(msgspec.Struct, frozen=True):
 
     always: frozenset[str]
     """Of the source and of other children."""
-    own: frozenset[str]
-    """Of this child, where something of it is withheld."""
+    own: tuple[tuple[str, frozenset[str]], ...]
+    """(field, pieces) of this child, looked for where that field is withheld."""
     numbers: frozenset[str]
 
     def may_be_in(self, words: str, shown: set[str]) -> bool:
         """False only if none of it is there."""
         folded = _folded(words)
-        pieces = self.always if shown.issuperset(OWN) else self.always | self.own
-        if any(one in folded for one in pieces):
+        if any(one in folded for one in self.always):
+            return True
+        withheld = (pieces for field, pieces in self.own if field not in shown)
+        if any(one in folded for pieces in withheld for one in pieces):
             return True
         return bool(self.numbers) and any(_has_number(folded, one) for one in self.numbers)
 
 
 def suspects(part: PartInput) -> Suspects:
     """What to look for in every text of the part."""
-    source, always, own, numbers = part.event.source, set[str](), set[str](), set[str]()
+    source, always, numbers = part.event.source, set[str](), set[str]()
+    own: tuple[tuple[str, frozenset[str]], ...] = ()
     if source is not None:
         always.update(_pieces(source.name), _contact_pieces(source.contact))
         numbers.update(_numbers(source.contact or ""))
     for one in part.event.subjects:
-        is_own = part.subject is not None and one.subject_ref == part.subject.subject_ref
-        found = {*_pieces(_full_name(one)), *_contact_pieces(one.address)}
-        (own if is_own else always).update(found)
         numbers.update(_numbers(one.address or ""))
-    return Suspects(frozenset(always), frozenset(own), frozenset(numbers))
+        if part.subject is None or one.subject_ref != part.subject.subject_ref:
+            always.update(_pieces(_full_name(one)), _contact_pieces(one.address))
+            continue
+        names = ((name, frozenset(_pieces(getattr(one, name)))) for name in OWN_NAMES)
+        own = (*names, ("address", frozenset(_contact_pieces(one.address))))
+    return Suspects(frozenset(always), own, frozenset(numbers))
 
 
 def within_words(
