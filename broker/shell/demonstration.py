@@ -13,12 +13,12 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from rich.console import Console, Group
 from rich.live import Live
 
@@ -69,16 +69,16 @@ class Demonstration:
 
     async def play(self, *, once: bool) -> int:
         """Publishes all scenarios and shows the table; with `once` returns the exit code."""
-        async with AsyncExitStack() as stack:
-            # Each agency with its own certificate: nobody, not even this, may read for all of them.
-            opening = [stack.enter_async_context(self._subscribe(code)) for code in self._keys]
-            consumers = dict(zip(self._keys, await asyncio.gather(*opening), strict=True))
-            return await self._play_to(consumers, once=once)
-
-    async def _play_to(self, consumers: Mapping[str, AIOKafkaConsumer], *, once: bool) -> int:
-        """The same, while each organisation's consumer listens."""
-        listening = asyncio.gather(*(self._listen(*one) for one in consumers.items()))
+        # Each agency with its own certificate: nobody, not even this, may read for all of them.
+        ready = {code: asyncio.Event() for code in self._keys}
+        listening: asyncio.Future[Any] = asyncio.gather(
+            *(self._listen(*one) for one in ready.items())
+        )
+        all_ready: asyncio.Future[Any] = asyncio.gather(*(event.wait() for event in ready.values()))
         try:
+            await asyncio.wait({listening, all_ready}, return_when=asyncio.FIRST_COMPLETED)
+            if listening.done():
+                await listening
             with Live(console=self._out, refresh_per_second=4, transient=False) as live:
                 await self._publish()
                 finished = await self._watch(live, listening)
@@ -91,6 +91,7 @@ class Demonstration:
             await listening
             return 0
         finally:
+            all_ready.cancel()
             listening.cancel()
             with suppress(asyncio.CancelledError):
                 await listening
@@ -115,34 +116,30 @@ class Demonstration:
         said = told[0].content.explanation if told else "Nothing came back in time."
         return f"{recipient} answered its alert, and {self._names[publisher]} was told: {said}"
 
-    @asynccontextmanager
-    async def _subscribe(self, organisation: str) -> AsyncIterator[AIOKafkaConsumer]:
-        """An organisation's consumer of its alerts, from their present end."""
+    async def _listen(self, organisation: str, ready: asyncio.Event) -> None:
+        """Opens every alert of one organisation from now on with its key, after its proof held."""
+        place = TopicPartition(f"alerts.v1.{organisation}", 0)
         async with consumer_of(self._settings, organisation) as consumer:
-            place = TopicPartition(f"alerts.v1.{organisation}", 0)
             consumer.assign([place])
             await consumer.seek_to_end(place)
             await consumer.position(place)
-            yield consumer
-
-    async def _listen(self, organisation: str, consumer: AIOKafkaConsumer) -> None:
-        """Opens every alert with its recipient's key, after its proof held."""
-        async for record in consumer:
-            try:
-                alert = open_alert(record.value, self._keys[organisation])
-            except RefusedAlertError as error:
-                self._refused.append(f"{organisation}: {error}")
-                continue
-            self._first_alert_s = self._first_alert_s or time.monotonic() - self._started
-            content = alert.content
-            key = (content.event_id, content.recipient)
-            decided_ms = round(content.decided_at.timestamp() * 1000)
-            self._counted[key] += 1
-            self._opened[key] = alert
-            self._arrived[key] = Arrival(
-                milliseconds=record.timestamp - decided_ms,
-                fields=tuple(one.field for one in content.released),
-            )
+            ready.set()
+            async for record in consumer:
+                try:
+                    alert = open_alert(record.value, self._keys[organisation])
+                except RefusedAlertError as error:
+                    self._refused.append(f"{organisation}: {error}")
+                    continue
+                self._first_alert_s = self._first_alert_s or time.monotonic() - self._started
+                content = alert.content
+                key = (content.event_id, content.recipient)
+                decided_ms = round(content.decided_at.timestamp() * 1000)
+                self._counted[key] += 1
+                self._opened[key] = alert
+                self._arrived[key] = Arrival(
+                    milliseconds=record.timestamp - decided_ms,
+                    fields=tuple(one.field for one in content.released),
+                )
 
     async def _publish(self) -> None:
         """Every statement, in the scenarios' order, signed and sealed as its publisher."""

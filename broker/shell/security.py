@@ -26,10 +26,11 @@ from broker.shell.keys import KeysError
 from broker.shell.settings import Settings
 
 PLAINTEXT: Mapping[str, Any] = {"security_protocol": "PLAINTEXT"}
-FAST_CIPHERS = ("-XX:TieredStopAtLevel=4",)
-"""With Java's second compiler, which knows the processor's AES (docs/adr/0018)."""
-CIPHERS = "TLS_AES_128_GCM_SHA256,TLS_CHACHA20_POLY1305_SHA256,TLS_AES_256_GCM_SHA384"
-"""All of TLS 1.3; the one that costs least first."""
+FULL_COMPILER = "-XX:TieredStopAtLevel=4"
+"""Java's second compiler, which knows the processor's AES: as any Kafka for live use runs. It takes 7 s
+more of the processor at the start, so the embedded Kafka does without (docs/adr/0018)."""
+AES = "TLS_AES_128_GCM_SHA256,TLS_AES_256_GCM_SHA384"
+CHACHA = "TLS_CHACHA20_POLY1305_SHA256"
 CHECK_REVOCATION = (
     "-Dcom.sun.net.ssl.checkRevocation=true",
     "-Dcom.sun.security.enableCRLDP=true",
@@ -56,28 +57,32 @@ def security_of_operator(settings: Settings) -> Mapping[str, Any]:
 
 
 def embedded_kafka(
-    settings: Settings, organisations: Sequence[str], *, port: int = 0, quiet: bool = False
+    settings: Settings,
+    organisations: Sequence[str],
+    *,
+    quiet: bool = False,
+    full_compiler: bool = False,
 ) -> EmbeddedKafka:
     """The embedded Kafka of a data folder, not yet started, as `broker up` runs it.
 
     Makes the certificates that are missing or end soon. With BROKER_KAFKA_SECURITY=plaintext it is
     open to everybody on this machine.
     """
+    java = (FULL_COMPILER,) if full_compiler else ()
     folder = settings.data_dir / "kafka"
     if settings.kafka_security == "plaintext":
-        return EmbeddedKafka(folder, java=FAST_CIPHERS, port=port, quiet=quiet)
+        return EmbeddedKafka(folder, java=java, quiet=quiet)
     make_certificates(settings.keys_dir, organisations)
     return EmbeddedKafka(
         folder,
-        properties=server_properties(settings.keys_dir),
-        java=(*CHECK_REVOCATION, *FAST_CIPHERS),
+        properties=server_properties(settings.keys_dir, prefers_aes=full_compiler),
+        java=(*CHECK_REVOCATION, *java),
         denials=denials_log(settings.data_dir),
-        port=port,
         quiet=quiet,
     )
 
 
-def server_properties(keys_dir: Path) -> dict[str, str]:
+def server_properties(keys_dir: Path, *, prefers_aes: bool = False) -> dict[str, str]:
     """Kafka's properties: TLS with required client certificates, rights, names by mapping rules."""
     authority = authority_of(keys_dir).read_text()
     own = _store("", pair_of(keys_dir, KAFKA_ITSELF, process=True), authority)
@@ -92,6 +97,7 @@ def server_properties(keys_dir: Path) -> dict[str, str]:
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "allow.everyone.if.no.acl.found": "false",
         "super.users": SUPER_USERS,
+        "ssl.cipher.suites": f"{AES},{CHACHA}" if prefers_aes else f"{CHACHA},{AES}",
         "ssl.principal.mapping.rules": MAPPING_RULES,
         **own,
         **controller,
@@ -102,7 +108,6 @@ def _store(prefix: str, pair: Pair, authority: str) -> dict[str, str]:
     return {
         f"{prefix}ssl.client.auth": "required",
         f"{prefix}ssl.enabled.protocols": "TLSv1.3",
-        f"{prefix}ssl.cipher.suites": CIPHERS,
         f"{prefix}ssl.keystore.type": "PEM",
         f"{prefix}ssl.keystore.certificate.chain": pair.certificate.read_text(),
         f"{prefix}ssl.keystore.key": pair.key.read_text(),
