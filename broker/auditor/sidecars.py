@@ -47,7 +47,7 @@ def check_store(
             if not _tables(database):
                 return Former(), note
             return check_tables(database, shown, logs), note
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise BadLedgerError(f"{shown} cannot be read as a ledger's store: {error}") from error
 
 
@@ -70,7 +70,7 @@ def read_sidecars(shard: Path, name: str) -> dict[str, bytes]:
                     (name,),
                 )
             )
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise BadLedgerError(
             f"{shard.name}/{FILE} cannot be read as a ledger's store: {error}"
         ) from error
@@ -102,7 +102,7 @@ def open_sidecars(shard: Path, name: str) -> Iterator[Callable[[str], bytes | No
                 return None if row is None else row[0]
 
             yield look_up
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise BadLedgerError(
             f"{shard.name}/{FILE} cannot be read as a ledger's store: {error}"
         ) from error
@@ -121,7 +121,7 @@ def read_outbox(shard: Path) -> list[tuple[int, bytes]]:
             if not _tables(database):
                 return []
             return list(database.execute("SELECT sequence, key FROM outbox ORDER BY sequence"))
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise BadLedgerError(
             f"{shard.name}/{FILE} cannot be read as a ledger's store: {error}"
         ) from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime
 import io
 import json
 import shutil
+import sqlite3
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,14 @@ import pytest
 from rich.console import Console
 
 from broker.cli import run
+from broker.client.opening import OpenedAlert, open_alert
 from broker.commands.audit_exports import cell
 from broker.commands.audit_words import line as shown_line
 from broker.examples import to_line
 from broker.examples.scenarios import load_scenarios
 from broker.ledger import read_entries
 from broker.model.types import Action, ConcernEvent
+from broker.shell.keys import load_agency_keys
 from tests.cli.said import Command, Said
 from tests.rounds.story import AT, SW, WARNING, act, later
 from tests.rounds.test_retraction import retraction
@@ -52,6 +56,22 @@ def leaves_of(ledger: Path) -> list[dict[str, Any]]:
     return [json.loads(data) for data in read_entries(ledger / "s0", 0)]
 
 
+def alert_in(ledger: Path, recipient: str) -> OpenedAlert:
+    """The alert about the warning that waits in the outbox of a ledger, opened by its recipient."""
+    keys = load_agency_keys(ledger / "keys", recipient.partition(":")[0])
+    with contextlib.closing(sqlite3.connect(ledger / "s0" / "store.db")) as store:
+        rows = store.execute(
+            "SELECT value FROM outbox WHERE topic = ?", (f"alerts.v1.{keys.identity.organisation}",)
+        ).fetchall()
+    opened = [open_alert(value, keys) for (value,) in rows]
+    (found,) = [
+        one
+        for one in opened
+        if (one.content.event_id, one.content.recipient) == (WARNING.event_id, recipient)
+    ]
+    return found
+
+
 @pytest.fixture(scope="module")
 def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All scenarios, an acknowledgement, a review and a retraction, by `broker decide --ledger`.
@@ -66,13 +86,13 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     review = act("review", verdict="permit", recipient=SW, event_id=CONSULTED.event_id)
     told.append((review, later(minutes=30)))
     rehearse(folder / "first.jsonl", told, folder / "first")
-    (alert_id,) = [
-        one["message_id"]
-        for one in leaves_of(folder / "first")
-        if one["kind"] == "decision"
-        and (one["event_id"], one["recipient"]) == (WARNING.event_id, SW)
-    ]
-    acknowledgement = act("acknowledge", alert_id=alert_id, organisation=ORGANISATION)
+    told_first = alert_in(folder / "first", SW)
+    acknowledgement = act(
+        "acknowledge",
+        alert_id=told_first.alert_id,
+        reply=told_first.content.reply,
+        organisation=ORGANISATION,
+    )
     told += [(acknowledgement, later(minutes=40)), (retraction(), later(hours=2))]
     shutil.copytree(folder / "first" / "keys", folder / "ledger" / "keys")
     rehearse(folder / "second.jsonl", told, folder / "ledger")
