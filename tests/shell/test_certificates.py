@@ -93,6 +93,18 @@ def test_a_new_authority_signs_all_anew(tmp_path: Path) -> None:
     assert sorted(made[1:]) == ["A", *(role for role in ROLES if role != "controller")]
 
 
+def test_a_folder_that_was_moved_gets_new_ones(tmp_path: Path) -> None:
+    """Each certificate names the list of revoked ones by its path: at the old one there is none."""
+    make_certificates(tmp_path / "old", ["A"], NOW)
+    (tmp_path / "old").rename(tmp_path / "new")
+
+    assert sorted(make_certificates(tmp_path / "new", ["A"], NOW)) == [
+        "A",
+        *(role for role in ROLES if role != "controller"),
+    ]
+    assert make_certificates(tmp_path / "new", ["A"], NOW) == []
+
+
 def test_a_revoked_one_is_replaced_and_listed(tmp_path: Path) -> None:
     """The old serial number is on the authority's list; the new one is not."""
     make_certificates(tmp_path, ["A", "B"], NOW)
