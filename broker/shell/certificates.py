@@ -174,10 +174,10 @@ def _make(keys_dir: Path, organisations: Sequence[str], now: datetime.datetime) 
     if _due(authority, now):
         _make_authority(keys_dir, now)
         made.append("the development authority")
-    signer = read_certificate(authority)
+    signer, revoked = read_certificate(authority), revoked_of(keys_dir)
     for name in (KAFKA_ITSELF, CONTROLLER, OPERATOR, *PROCESSES):
         pair = pair_of(keys_dir, name, process=True)
-        if _due(pair.certificate, now, None if name == CONTROLLER else signer):
+        if _due(pair.certificate, now, None if name == CONTROLLER else signer, revoked):
             if name == CONTROLLER:
                 _self_sign(pair, now)
             else:
@@ -185,14 +185,19 @@ def _make(keys_dir: Path, organisations: Sequence[str], now: datetime.datetime) 
             made.append(name)
     for code in dict.fromkeys(organisations):
         pair = pair_of(keys_dir, code, process=False)
-        if _due(pair.certificate, now, signer):
+        if _due(pair.certificate, now, signer, revoked):
             pair.certificate.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _issue(keys_dir, code, pair, now, process=False)
             made.append(code)
     return made
 
 
-def _due(path: Path, now: datetime.datetime, signer: x509.Certificate | None = None) -> bool:
+def _due(
+    path: Path,
+    now: datetime.datetime,
+    signer: x509.Certificate | None = None,
+    revoked: Path = Path(),
+) -> bool:
     """Whether a certificate is missing, ends soon, or was signed by an authority of before."""
     if not path.exists():
         return True
@@ -207,8 +212,9 @@ def _due(path: Path, now: datetime.datetime, signer: x509.Certificate | None = N
         return True
     # A folder that was moved has its list of revoked ones elsewhere than its certificates say.
     points = found.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-    place = revoked_of(path.parents[0 if path.parent.name == "kafka" else 1].parent)
-    return [one.full_name[0].value for one in points if one.full_name] != [place.resolve().as_uri()]
+    return [one.full_name[0].value for one in points if one.full_name] != [
+        revoked.resolve().as_uri()
+    ]
 
 
 def _make_authority(keys_dir: Path, now: datetime.datetime) -> None:
