@@ -150,7 +150,9 @@ def show(out: Console, made: Made) -> None:
     for one in _concerned(made.between):
         grid.add_row(one.origin.name, one.to.name, *(_count(one.counts[name]) for name in names))
     out.print(grid)
-    out.print(f"{len(_beyond(made))} flows between authorities that do not adjoin.")
+    beyond = len(_beyond(made))
+    flows = "flow" if beyond == 1 else "flows"
+    out.print(f"{beyond} {flows} between authorities that do not adjoin.")
     out.print(
         f"{len(made.found.silent)} borders that nothing crossed, and that nobody asked about."
     )

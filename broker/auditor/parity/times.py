@@ -70,17 +70,24 @@ def waited(key: Key, lines: Sequence[Line], level: float) -> Waited:
 
 
 def difference(one: Sequence[Line], other: Sequence[Line]) -> float | None:
-    """The p of the log-rank test that both waited alike; None where nobody has considered anything."""
+    """The p of the log-rank test that both waited alike; None where there is nothing to compare.
+
+    That is where nobody has considered anything, or only when nobody of the other side was left waiting.
+    """
     lines = [*one, *other]
     if not one or not other or not any(line.considered for line in lines):
         return None
-    from statsmodels.duration.survfunc import survdiff  # noqa: PLC0415 -- only reports need it
+    from numpy.linalg import LinAlgError  # noqa: PLC0415 -- only reports need it
+    from statsmodels.duration.survfunc import survdiff  # noqa: PLC0415 -- likewise
 
-    _, p = survdiff(
-        [line.hours or 0.0 for line in lines],
-        [line.considered for line in lines],
-        [0] * len(one) + [1] * len(other),
-    )
+    try:
+        _, p = survdiff(
+            [line.hours or 0.0 for line in lines],
+            [line.considered for line in lines],
+            [0] * len(one) + [1] * len(other),
+        )
+    except LinAlgError:
+        return None
     return None if isnan(p) else float(p)
 
 
