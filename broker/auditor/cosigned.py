@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from broker.auditor.keys import key_beside
 from broker.auditor.report import BadLedgerError, CosignedCount
-from broker.auditor.snapshot import CHECKPOINT, WITNESS_KEYS, LogFiles
+from broker.auditor.snapshot import CHECKPOINT, VERIFIER_KEY, WITNESS_KEYS, LogFiles
 from broker.auditor.stored import Former
 from broker.ledger import (
     Checkpoint,
@@ -46,7 +47,8 @@ def cosigners_of(log: LogFiles, key: VerifierKey, given: Sequence[WitnessKey]) -
     note = (log.checkpoint or b"").decode("utf-8")
     known = [*_keys_beside(log), *given]
     found: set[str] = set()
-    lines = [one for one in cosignature_lines(note) if not _is_logs_own(one, key)]
+    own = _own_keys(log, key)
+    lines = [one for one in cosignature_lines(note) if not _is_logs_own(one, own)]
     for line in lines:
         by = next((one for one in known if is_by(line, one)), None)
         if by is None:
@@ -105,5 +107,12 @@ def _keys_beside(log: LogFiles) -> list[WitnessKey]:
         raise BadLedgerError(f"{where}: {error}") from error
 
 
-def _is_logs_own(line: str, key: VerifierKey) -> bool:
-    return is_by(line, WitnessKey(key.origin, key.key_hash, key.public_key))
+def _own_keys(log: LogFiles, key: VerifierKey) -> Sequence[VerifierKey]:
+    """All keys beside a log: it may be verified by fewer."""
+    text = (log.key or b"").decode("utf-8")
+    beside = key_beside(text, f"{log.shown}/{VERIFIER_KEY}")
+    return (key, beside, *beside.others)
+
+
+def _is_logs_own(line: str, keys: Sequence[VerifierKey]) -> bool:
+    return any(is_by(line, WitnessKey(one.origin, one.key_hash, one.public_key)) for one in keys)

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from broker.auditor.index_file import INDEXES, Indexed, forget_all, indexed_logs
-from broker.auditor.keys import key_beside
+from broker.auditor.keys import given_of, key_beside
 from broker.auditor.leaf_places import Entry, entries_from
 from broker.auditor.recorded import RecordedClosing, RecordedDecision, shards_of
 from broker.auditor.report import BadLedgerError
@@ -98,13 +98,14 @@ def signed_checkpoint(shard: Path, keys: Mapping[str, str] | None) -> Checkpoint
     """The checkpoint of a shard's auditors' log, once its signature holds. Raises BadLedgerError."""
     text = _text(shard, VERIFIER_KEY)
     key = key_beside(text, f"{shard.name}/{VERIFIER_KEY}")
-    if keys is not None and keys.get(key.origin) != text[:-1]:
+    known = key if keys is None else given_of(key, keys.get(key.origin, ""))
+    if known is None:
         raise BadLedgerError(
             f"{shard.name}/{VERIFIER_KEY}: is not the key that was given for the log {key.origin}: "
             "another has signed, or the file was replaced"
         )
     try:
-        return open_checkpoint(_text(shard, CHECKPOINT), key)
+        return open_checkpoint(_text(shard, CHECKPOINT), known)
     except NoteError as error:
         raise BadLedgerError(f"{shard.name}/{CHECKPOINT}: {error}") from error
 

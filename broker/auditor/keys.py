@@ -7,25 +7,26 @@ import binascii
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from broker.auditor.report import BadLedgerError
-from broker.ledger import NoteError, VerifierKey, parse_verifier_key, verifier_key
+from broker.ledger import NoteError, VerifierKey, parse_verifier_keys, verifier_key
 
 MAX_KEY_FILE_BYTES = 4096
 RAW_KEY_BYTES = 32
 
 
 class OneKey(Mapping[str, str]):
-    """The verifier key of whatever log is asked for, all with the same public key."""
+    """The verifier keys of whatever log is asked for, a line each, all with the same public keys."""
 
-    def __init__(self, public_key: Ed25519PublicKey) -> None:
-        """One broker signs all its logs with one key; only their names differ."""
-        self._public_key = public_key
+    def __init__(self, *public_keys: Ed25519PublicKey) -> None:
+        """One broker signs all its logs with the same keys; only their names differ."""
+        self._public_keys = public_keys
 
     def __getitem__(self, origin: str) -> str:
         try:
-            return verifier_key(origin, self._public_key)
+            return "\n".join(verifier_key(origin, one) for one in self._public_keys)
         except NoteError:
             raise KeyError(origin) from None
 
@@ -48,7 +49,9 @@ def keys_from_file(path: Path) -> Mapping[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadLedgerError(f"{path} cannot be read as a key: {error}") from error
     try:
-        return OneKey(Ed25519PublicKey.from_public_bytes(parse_verifier_key(text).public_key))
+        stated = parse_verifier_keys(text)
+        raw_keys = (one.public_key for one in (stated, *stated.others))
+        return OneKey(*map(Ed25519PublicKey.from_public_bytes, raw_keys))
     except NoteError as error:
         raw = _bare(text)
         if raw is None:
@@ -70,10 +73,20 @@ def _bare(text: str) -> bytes | None:
 
 
 def key_beside(text: str, where: str) -> VerifierKey:
-    """The key in a `log.vkey`. Raises BadLedgerError."""
+    """The keys in a `log.vkey`. Raises BadLedgerError."""
     if not text.endswith("\n"):
         raise BadLedgerError(f"{where}: the key's line has no end: something was cut off")
     try:
-        return parse_verifier_key(text[:-1])
+        return parse_verifier_keys(text[:-1])
     except NoteError as error:
         raise BadLedgerError(f"{where}: {error}") from error
+
+
+def given_of(beside: VerifierKey, given: str) -> VerifierKey | None:
+    """The keys beside a log that were given as well, by which it is verified; None if there are none."""
+    lines = given.split("\n")
+    both = [one for one in (beside, *beside.others) if one.text in lines]
+    if not both:
+        return None
+    first, *others = (msgspec.structs.replace(one, others=()) for one in both)
+    return msgspec.structs.replace(first, others=tuple(others))

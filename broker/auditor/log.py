@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from broker.auditor.keys import key_beside
+from broker.auditor.keys import given_of, key_beside
 from broker.auditor.report import BadLedgerError
 from broker.auditor.snapshot import CHECKPOINT, VERIFIER_KEY, LogFiles
 from broker.ledger import (
@@ -30,7 +30,7 @@ HASH_BYTES = 32
 
 
 def log_key(log: LogFiles, keys: Mapping[str, str] | None) -> VerifierKey:
-    """The key by which a log is verified: the one beside it, which must be the one in `keys`."""
+    """The keys by which a log is verified: those beside it that are in `keys`, one at the least."""
     text = _text(log.key, log, VERIFIER_KEY)
     beside = key_beside(text, f"{log.shown}/{VERIFIER_KEY}")
     if keys is None:
@@ -40,12 +40,13 @@ def log_key(log: LogFiles, keys: Mapping[str, str] | None) -> VerifierKey:
         raise BadLedgerError(
             f"{log.shown}/{VERIFIER_KEY}: no key was given for the log {beside.origin}"
         )
-    if given != text[:-1]:
+    both = given_of(beside, given)
+    if both is None:
         raise BadLedgerError(
             f"{log.shown}/{VERIFIER_KEY}: is not the key that was given for the log "
             f"{beside.origin}: another has signed, or the file was replaced"
         )
-    return beside
+    return both
 
 
 def log_checkpoint(log: LogFiles, key: VerifierKey, origin: str) -> Checkpoint:

@@ -19,7 +19,7 @@ from broker.auditor.snapshot import VERIFIER_KEY
 from broker.ledger import (
     VerifierKey,
     leaf_hash,
-    parse_verifier_key,
+    parse_verifier_keys,
     read_entries,
 )
 from broker.model.codec import CodecError, decode
@@ -99,7 +99,7 @@ class Said:
         return self.keys[above].named(origin)
 
     def _read(self, shard: Path) -> None:
-        key = parse_verifier_key((shard / VERIFIER_KEY).read_text(encoding="utf-8").strip())
+        key = parse_verifier_keys((shard / VERIFIER_KEY).read_text(encoding="utf-8").strip())
         self.keys[key.origin] = key
         sets = self.sets.setdefault(shard.name, set())
         for data in read_entries(shard, 0):

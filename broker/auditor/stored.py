@@ -27,6 +27,7 @@ from broker.ledger import (
     extend,
     leaf_hash,
     open_checkpoint,
+    parse_verifier_key,
     parse_witness_key,
     root_of,
 )
@@ -109,8 +110,24 @@ class _Tables:
 
     def check_writer(self) -> None:
         row = self._database.execute("SELECT format, verifier_key FROM writer").fetchall()
-        if row != [(FORMAT, self._logs[""].key.text)]:
+        own = self._ever_signed(self._logs[""].key)
+        if row not in [[(FORMAT, one.text)] for one in (own, *own.others)]:
             raise self._wrong("its writer is not that of this log")
+
+    def _ever_signed(self, key: VerifierKey) -> VerifierKey:
+        """The keys of a log with those that the store says signed it before a rotation.
+
+        They prove nothing: what they signed must give the hashes that the present keys sign.
+        """
+        has = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'signer'").fetchone()
+        rows = self._database.execute("SELECT verifier_key FROM signer") if has else ()
+        try:
+            former = [parse_verifier_key(_text(text)).named(key.origin) for (text,) in rows]
+        except NoteError as error:
+            raise self._wrong(f"a key that signed before {error}") from error
+        known = {key.public_key, *(one.public_key for one in key.others)}
+        others = [*key.others, *(one for one in former if one.public_key not in known)]
+        return msgspec.structs.replace(key, others=tuple(others))
 
     def check_log(self, log_id: int, owner: str, origin: str, size: int, peaks: bytes) -> None:
         """Entries, hashes, edge and checkpoints of one log, as far as the store and the files both go."""
@@ -168,14 +185,14 @@ class _Tables:
         rows = self._database.execute(
             "SELECT size, note FROM checkpoint WHERE log_id = ? ORDER BY size", (log_id,)
         ).fetchall()
-        edge = EMPTY
+        edge, keys = EMPTY, self._ever_signed(key)
         for size, note in rows:
             where = f"the checkpoint of {key.origin} at {size}"
             if not isinstance(size, int) or not edge.size <= size <= len(hashes):
                 raise self._wrong(f"{where} is of no size that the log had")
             edge = extend(edge, hashes[edge.size : size]).edge
             try:
-                stated = open_checkpoint(_text(note), key)
+                stated = open_checkpoint(_text(note), keys)
             except NoteError as error:
                 raise self._wrong(f"{where} {error}") from error
             if (stated.size, stated.root) != (size, root_of(edge)):
@@ -233,7 +250,7 @@ class _Tables:
     def _own_key(self, folder: str) -> VerifierKey:
         own = self._logs[""].key
         seen = self._logs.get(folder)
-        return seen.key if seen else own.named(f"{own.origin}/{folder}")
+        return self._ever_signed(seen.key if seen else own.named(f"{own.origin}/{folder}"))
 
     def check_cosignatures(self) -> None:
         """Each holds for the checkpoint that it is kept with."""

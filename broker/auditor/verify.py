@@ -82,7 +82,7 @@ class _Verification:
         self._allow_open = allow_open
         self._accounts = Accounts()
         self._checkpoints: list[Checkpoint] = []
-        self._public_keys: dict[bytes, str] = {}
+        self._public_keys: dict[tuple[bytes, ...], str] = {}
         self._decided_by: dict[PolicyHashes, tuple[Where, int]] = {}
         self._logs = 0
         self._entries = 0
@@ -184,11 +184,12 @@ class _Verification:
     ) -> tuple[Checkpoint, VerifierKey]:
         """The checkpoint of a log; its name must be that of its folder, below that of its shard."""
         key = log_key(log, self._keys)
-        self._public_keys.setdefault(key.public_key, log.shown)
+        own = tuple(sorted(one.public_key for one in (key, *key.others)))
+        self._public_keys.setdefault(own, log.shown)
         if len(self._public_keys) > 1:
             raise BadLedgerError(
                 f"{log.shown}/log.vkey: another public key than that of "
-                f"{next(iter(self._public_keys.values()))}: one ledger has one key"
+                f"{next(iter(self._public_keys.values()))}: one ledger has one key for all its logs"
             )
         name = above if above is not None else key.origin.rpartition("/")[0]
         return log_checkpoint(log, key, f"{name}/{folder}"), key

@@ -94,7 +94,8 @@ class Desk:
         try:
             held = decode(value, Held)
             organisation = self._keys.identity.organisation
-            key = unwrap(organisation, held.key_id, held.wrapped_key, self._keys.sealing_key)
+            own = (self._keys.sealing_key, *self._keys.earlier_sealing)
+            key = unwrap(organisation, held.key_id, held.wrapped_key, *own)
             packed = unpad(unseal(key, held.sealed, held_binding(held.part_id, held.round)))
             content = msgspec.msgpack.decode(packed, type=HeldContent)
             return HeldPart(content, decode(content.event, ConcernEvent))

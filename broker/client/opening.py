@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidTag
 
 from broker.client.ownlog import LogPosition
 from broker.client.proving import StatementError, proved_fields
-from broker.ledger import NoteError, inclusion_holds, open_checkpoint, verifier_key
+from broker.ledger import NoteError, inclusion_holds, open_checkpoint, verifier_keys
 from broker.model.codec import CodecError, decode
 from broker.model.sealer import sealed_for
 from broker.model.sealing import SealError, unpad, unseal
@@ -215,7 +215,10 @@ def _checked_position(message: _Message, keys: AgencyKeys) -> LogPosition:
     if not proof.origin.endswith(f"/{keys.identity.organisation}"):
         raise RefusedAlertError("checkpoint", "its proof is for the log of somebody else")
     try:
-        signed = open_checkpoint(proof.checkpoint, verifier_key(proof.origin, keys.ledger))
+        signed = open_checkpoint(
+            proof.checkpoint,
+            verifier_keys(proof.origin, (keys.ledger, *keys.earlier_ledger)),
+        )
     except NoteError:
         # What the note says is not repeated: it comes from whoever forged it.
         raise RefusedAlertError("checkpoint", "the broker's ledger did not sign its log") from None
@@ -228,8 +231,9 @@ def _checked_position(message: _Message, keys: AgencyKeys) -> LogPosition:
 
 def _unsealed(message: _Message, keys: AgencyKeys, kind: type[ContentT]) -> ContentT:
     own = keys.identity.organisation
+    own_keys = (keys.sealing_key, *keys.earlier_sealing)
     try:
-        key = unwrap(own, message.key_id, message.wrapped_key, keys.sealing_key)
+        key = unwrap(own, message.key_id, message.wrapped_key, *own_keys)
         padded = unseal(key, message.sealed, sealed_for(own, message.set_id))
         return decode(unpad(padded), kind)
     except (InvalidTag, SealError, ValueError):

@@ -125,15 +125,15 @@ def keys_folder(settings: Settings, ledger: Path | None, keys: Path | None) -> P
 
 
 def read_key(path: Path) -> bytes:
-    """A 32-byte key. Raises CommandError."""
+    """The auditors' keys of the rows, 32 bytes each, one after another. Raises CommandError."""
     try:
         key = path.read_bytes()
     except OSError as error:
         raise CommandError(
             f"{path} cannot be read ({error.strerror}): name the auditors' key with --rows-key"
         ) from error
-    if len(key) != KEY_BYTES:
-        raise CommandError(f"{path} does not hold a {KEY_BYTES}-byte key: name another file")
+    if not key or len(key) % KEY_BYTES:
+        raise CommandError(f"{path} does not hold {KEY_BYTES}-byte keys: name another file")
     return key
 
 

@@ -19,8 +19,10 @@ from broker.ledger.notes import (
     checkpoint_size,
     open_checkpoint,
     parse_verifier_key,
+    parse_verifier_keys,
     sign_checkpoint,
     verifier_key,
+    verifier_keys,
 )
 from broker.ledger.reading import read_entries
 from broker.ledger.store import ShardStore, folder_of
@@ -104,6 +106,7 @@ __all__ = [
     "node_hash",
     "open_checkpoint",
     "parse_verifier_key",
+    "parse_verifier_keys",
     "parse_witness_key",
     "partial_tiles",
     "read_entries",
@@ -111,6 +114,7 @@ __all__ = [
     "root_of",
     "sign_checkpoint",
     "verifier_key",
+    "verifier_keys",
     "with_cosignatures",
     "witness_key",
 ]

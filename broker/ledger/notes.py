@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from broker.ledger.tree import HASH_BYTES
+from broker.model.signing import Signer
 
 ED25519 = b"\x01"
 KEY_HASH_BYTES = 4
@@ -36,6 +38,8 @@ class VerifierKey(msgspec.Struct, frozen=True):
     origin: str
     key_hash: bytes
     public_key: bytes
+    others: tuple[VerifierKey, ...] = ()
+    """Further keys of the same log: a rotation lets the old and the new one sign side by side."""
 
     @property
     def text(self) -> str:
@@ -45,7 +49,8 @@ class VerifierKey(msgspec.Struct, frozen=True):
     def named(self, origin: str) -> VerifierKey:
         """The same public key under another name: one broker signs all its logs with one key."""
         check_origin(origin)
-        return VerifierKey(origin, _key_hash(origin, self.public_key), self.public_key)
+        others = tuple(one.named(origin) for one in self.others)
+        return VerifierKey(origin, _key_hash(origin, self.public_key), self.public_key, others)
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -76,28 +81,64 @@ def parse_verifier_key(text: str) -> VerifierKey:
     return VerifierKey(origin, bytes.fromhex(stated), raw[1:])
 
 
-def sign_checkpoint(origin: str, size: int, root: bytes, private_key: Ed25519PrivateKey) -> str:
-    """The signed checkpoint of a log."""
+def verifier_keys(origin: str, public_keys: Sequence[Ed25519PublicKey]) -> VerifierKey:
+    """All keys of one log, the first with the others behind it. Raises ValueError for none."""
+    first, *others = (parse_verifier_key(verifier_key(origin, one)) for one in public_keys)
+    return msgspec.structs.replace(first, others=tuple(others))
+
+
+def parse_verifier_keys(text: str) -> VerifierKey:
+    """The keys of one log, a line each, without the end of the last. Raises NoteError."""
+    first, *others = map(parse_verifier_key, text.split("\n"))
+    if any(one.origin != first.origin for one in others) or len({first, *others}) <= len(others):
+        raise NoteError("the verifier keys are of different logs, or one is there twice")
+    return msgspec.structs.replace(first, others=tuple(others))
+
+
+def sign_checkpoint(origin: str, size: int, root: bytes, *keys: Signer) -> str:
+    """The checkpoint of a log, signed by each of these keys; a line each, in their order."""
     check_origin(origin)
     body = f"{origin}\n{size}\n{to_base64(root)}\n"
-    known = _key_hash(origin, private_key.public_key().public_bytes_raw())
-    signature = known + private_key.sign(body.encode())
-    return f"{body}\n{SIGNATURE_MARK}{origin} {to_base64(signature)}\n"
+    lines = []
+    for key in keys:
+        known = _key_hash(origin, key.public_key().public_bytes_raw())
+        signature = to_base64(known + key.sign(body.encode()))
+        lines.append(f"{SIGNATURE_MARK}{origin} {signature}\n")
+    return f"{body}\n{''.join(lines)}"
 
 
 def open_checkpoint(text: str, key: str | VerifierKey) -> Checkpoint:
-    """What the log states, once its signature holds. Raises NoteError and says why it does not."""
+    """What the log states, once a signature holds. Raises NoteError and says why it does not.
+
+    Of several keys one suffices; a signature that claims to be by any of them must hold.
+    """
     known = parse_verifier_key(key) if isinstance(key, str) else key
     body, _, signatures = text.partition("\n\n")
     checkpoint = _read_body(body)
     if checkpoint.origin != known.origin:
         raise NoteError(f"is of the log {checkpoint.origin!r}, not of {known.origin!r}")
-    signature = _signature_of(known, signatures)
+    keys = (known, *known.others)
+    found = [(one, _signatures_of(one, signatures)) for one in keys]
+    for one, own in found:
+        # More than one by a key is as wrong as none by all of them.
+        if len(own) > 1 or any(len(signature) != SIGNATURE_BYTES for signature in own):
+            raise _not_one(len(own))
+        for signature in own:
+            _verify(one, signature, body)
+    if not any(own for _, own in found):
+        raise _not_one(0)
+    return checkpoint
+
+
+def _verify(key: VerifierKey, signature: bytes, body: str) -> None:
     try:
-        Ed25519PublicKey.from_public_bytes(known.public_key).verify(signature, f"{body}\n".encode())
+        Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature, f"{body}\n".encode())
     except InvalidSignature:
         raise NoteError("the signature does not hold: it was changed, or another signed") from None
-    return checkpoint
+
+
+def _not_one(count: int) -> NoteError:
+    return NoteError(f"has {count} signatures by the log's key where it must have one")
 
 
 def checkpoint_size(text: str) -> int:
@@ -119,8 +160,8 @@ def _read_body(body: str) -> Checkpoint:
     return Checkpoint(origin, int(size), raw)
 
 
-def _signature_of(key: VerifierKey, signatures: str) -> bytes:
-    """The one signature by `key`; lines by others are passed over, malformed ones are not."""
+def _signatures_of(key: VerifierKey, signatures: str) -> list[bytes]:
+    """The signatures by `key`; lines by others are passed over, malformed ones are not."""
     if not signatures.endswith("\n"):
         raise NoteError("does not end with a signature line: something was cut off or added")
     lines = signatures[:-1].split("\n")
@@ -134,9 +175,7 @@ def _signature_of(key: VerifierKey, signatures: str) -> bytes:
         raw = from_base64(encoded, "a signature")
         if (name, raw[:KEY_HASH_BYTES]) == (key.origin, key.key_hash):
             own.append(raw[KEY_HASH_BYTES:])
-    if len(own) != 1 or len(own[0]) != SIGNATURE_BYTES:
-        raise NoteError(f"has {len(own)} signatures by the log's key where it must have one")
-    return own[0]
+    return own
 
 
 def _key_hash(origin: str, public_key: bytes) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -32,11 +33,18 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class Publisher:
     """Writes the files of one shard."""
 
-    def __init__(self, database: Database, directory: Path, public_key: Ed25519PublicKey) -> None:
+    def __init__(
+        self, database: Database, directory: Path, public_keys: Sequence[Ed25519PublicKey]
+    ) -> None:
         """`directory` is the shard's folder."""
         self._database = database
         self._directory = directory
-        self._public_key = public_key
+        self._public_keys = tuple(public_keys)
+        self._compared = False
+
+    def list_keys(self, public_keys: Sequence[Ed25519PublicKey]) -> None:
+        """Keys for verifiers, a line each in `log.vkey`; the next publication compares every log."""
+        self._public_keys = tuple(public_keys)
         self._compared = False
 
     def publish(self, *, anew: bool = False) -> None:
@@ -124,7 +132,7 @@ class Publisher:
         return "".join(f"{key}\n" for key in self._database.witnesses())
 
     def _key_of(self, log: LogRow) -> str:
-        return f"{verifier_key(log.origin, self._public_key)}\n"
+        return "".join(f"{verifier_key(log.origin, one)}\n" for one in self._public_keys)
 
     def _write_tile(self, log: LogRow, tile: Tile) -> None:
         first = tile.number * TILE_WIDTH

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from broker.ledger.database import FORMAT, Database, LogRow
-from broker.ledger.notes import sign_checkpoint, verifier_key
+from broker.ledger.notes import NoteError, open_checkpoint, sign_checkpoint, verifier_key
 from broker.ledger.publishing import Publisher
 from broker.ledger.tiles import MAX_ENTRY_BYTES, TILE_HEIGHT
 from broker.ledger.tree import Growth, extend, leaf_hash, root_of
@@ -28,6 +28,7 @@ from broker.ledger.values import (
     Render,
 )
 from broker.ledger.witnessed import Witnessed
+from broker.model.signing import Signer
 
 AUDITORS = ""
 """Owner of the log that holds every leaf."""
@@ -39,27 +40,69 @@ Grown = dict[str, tuple[LogRow, Growth, str]]
 class ShardStore:
     """The one store of a shard. Reads and writes of it belong to one thread."""
 
-    def __init__(self, directory: Path, origin: str, key: Ed25519PrivateKey) -> None:
+    def __init__(self, directory: Path, origin: str, key: Signer) -> None:
         """Use `open`."""
         self._origin = origin
-        self._key = key
+        self._signers: tuple[Signer, ...] = (key,)
         self._database = Database(directory)
         self._logs: dict[str, LogRow] = {}
         self._others_wrote = 0
-        self._publisher = Publisher(self._database, directory, key.public_key())
+        self._publisher = Publisher(self._database, directory, (key.public_key(),))
         self.witnessed = Witnessed(self._database, AUDITORS)
         """What witnesses are shown of the auditors' log, and what they put under it."""
 
     @classmethod
-    def open(cls, directory: Path, origin: str, key: Ed25519PrivateKey) -> ShardStore:
+    def open(
+        cls,
+        directory: Path,
+        origin: str,
+        key: Signer,
+        listed: Sequence[Ed25519PublicKey] = (),
+    ) -> ShardStore:
         """Opens or makes the store in `directory`; its logs are signed with `key`.
 
-        Reads none of the entries. Raises LedgerError where the folder holds the store of another
-        log, of another key or of a newer format.
+        `listed`: other keys that it may have been signed with before. Reads none of the entries.
+        Raises LedgerError where the folder holds the store of another log, of another key or of a
+        newer format.
         """
         store = cls(directory, origin, key)
-        store._introduce()
+        store._introduce(listed)
         return store
+
+    def sign_with(self, signers: Sequence[Signer], listed: Sequence[Ed25519PublicKey]) -> None:
+        """From now on every checkpoint is signed by each of these keys, the newest first.
+
+        Signs every log's present checkpoint anew where one of them has not signed it, so that who
+        knows only the new key can verify all; the next publication shows it, with the keys that are
+        `listed` for verifiers.
+        """
+        self._signers = tuple(signers)
+        newest = verifier_key(self._origin, signers[0].public_key())
+        with self._database.transaction():
+            self._database.execute("UPDATE writer SET verifier_key = ?", (newest,))
+            self._note_signers()
+            for log in self._database.logs():
+                note = self._database.note(log.log_id, log.edge.size) or ""
+                if not self._is_signed(log, note):
+                    self._keep_checkpoint(log, log.edge.size, extend(log.edge, ()))
+        self._publisher.list_keys(listed)
+
+    def _is_signed(self, log: LogRow, note: str) -> bool:
+        """Whether every key that signs now has signed this checkpoint, and no other key has."""
+        keys = [verifier_key(log.origin, one.public_key()) for one in self._signers]
+        try:
+            for key in keys:
+                open_checkpoint(note, key)
+        except NoteError:
+            return False
+        return note.partition("\n\n")[2].count("\n") == len(keys)
+
+    def _note_signers(self) -> None:
+        """Keeps which keys ever signed, so that former checkpoints can be verified too."""
+        self._database.executemany(
+            "INSERT OR IGNORE INTO signer VALUES (?)",
+            [(verifier_key(self._origin, one.public_key()),) for one in self._signers],
+        )
 
     def close(self) -> None:
         """Closes the database; whatever was committed stays."""
@@ -142,9 +185,10 @@ class ShardStore:
         """Writes every file anew from the database and removes what does not belong under `tile/`."""
         self._publisher.publish(anew=True)
 
-    def _introduce(self) -> None:
+    def _introduce(self, listed: Sequence[Ed25519PublicKey]) -> None:
         """Makes the auditors' log of a new store; refuses the store of another log or key."""
-        own_key = verifier_key(self._origin, self._key.public_key())
+        own_key = verifier_key(self._origin, self._signers[0].public_key())
+        known = {own_key, *(verifier_key(self._origin, one) for one in listed)}
         with self._database.transaction():
             row = self._database.execute("SELECT format, verifier_key FROM writer").fetchone()
             if row is None:
@@ -154,9 +198,11 @@ class ShardStore:
                     "INSERT INTO writer VALUES (1, ?, ?, 0, 0, '')", (FORMAT, own_key)
                 )
                 row = (FORMAT, own_key)
+            if row[1] == own_key:
+                self._note_signers()
         if row[0] != FORMAT:
             raise LedgerError(f"{self._database.path} has format {row[0]}, this broker {FORMAT}")
-        if row[1] != own_key:
+        if row[1] not in known:
             raise LedgerError(
                 f"{self._database.path} belongs to {row[1]}, not to {own_key}: "
                 "a log keeps its name and its key; restore them, or begin a new ledger elsewhere"
@@ -229,8 +275,10 @@ class ShardStore:
             )
 
     def _keep_checkpoint(self, log: LogRow, size: int, growth: Growth) -> str:
-        note = sign_checkpoint(log.origin, size, root_of(growth.edge), self._key)
-        self._database.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (log.log_id, size, note))
+        note = sign_checkpoint(log.origin, size, root_of(growth.edge), *self._signers)
+        self._database.execute(
+            "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", (log.log_id, size, note)
+        )
         return note
 
     def _fill_outbox(self, fresh: Sequence[RecordSet], grown: Grown, render: Render) -> None:

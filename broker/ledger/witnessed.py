@@ -13,7 +13,7 @@ from pathlib import Path
 from broker.ledger.consistency import consistency_proof
 from broker.ledger.cosignatures import WitnessKey, with_cosignatures
 from broker.ledger.database import Database, LogRow
-from broker.ledger.notes import Checkpoint, NoteError, open_checkpoint
+from broker.ledger.notes import Checkpoint, NoteError, VerifierKey, open_checkpoint
 from broker.ledger.tiles import TILE_HEIGHT
 from broker.ledger.tree import consistency_holds, node_hash, root_of
 from broker.ledger.values import ContradictionError, LedgerError
@@ -120,8 +120,8 @@ class Witnessed:
 class LastCosigned:
     """The last cosigned checkpoint of one shard, in a file outside the store."""
 
-    def __init__(self, path: Path, verifier_key: str) -> None:
-        """`verifier_key` is the log's own."""
+    def __init__(self, path: Path, verifier_key: str | VerifierKey) -> None:
+        """`verifier_key` is the log's own, with its others if it has any."""
         self._path = path
         self._verifier_key = verifier_key
 

@@ -13,15 +13,15 @@ from collections.abc import Mapping
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from broker.model.codec import CodecError, decode, encode
 from broker.model.commitments import commitment_root
+from broker.model.opening import HPKE, Opener, open_sealed
+from broker.model.signing import Signer
 from broker.model.types import Action, ConcernEvent, Envelope, SealedBody
 
-HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 DOMAIN = b"safeguarding-broker/envelope/v2\n"
 
 
@@ -30,7 +30,7 @@ class SigningIdentity(msgspec.Struct, frozen=True):
 
     organisation: str
     key_id: str
-    key: Ed25519PrivateKey
+    key: Signer
 
 
 class IntakeEpoch(msgspec.Struct, frozen=True):
@@ -114,7 +114,7 @@ def signature_holds(envelope: Envelope, public_key: Ed25519PublicKey) -> bool:
     return is_signed(signed_of(envelope), envelope.signature, public_key)
 
 
-def open_body(envelope: Envelope, epoch_keys: Mapping[str, X25519PrivateKey]) -> SealedBody:
+def open_body(envelope: Envelope, epoch_keys: Mapping[str, Opener]) -> SealedBody:
     """The sealed body; raises CodecError `cannot_open` where the key is gone or the seal is broken."""
     key = epoch_keys.get(envelope.epoch)
     if key is None:
@@ -125,7 +125,7 @@ def open_body(envelope: Envelope, epoch_keys: Mapping[str, X25519PrivateKey]) ->
         )
     info = _info(envelope.publisher, envelope.event_id)
     try:
-        plain = HPKE.decrypt(envelope.sealed_body, key, info)
+        plain = open_sealed(envelope.sealed_body, key, info)
     except (InvalidTag, ValueError):
         raise CodecError(
             "cannot_open", "the sealed body does not open: seal it again to the current epoch key"

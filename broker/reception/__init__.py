@@ -13,7 +13,7 @@ from broker.model.values import Rejection
 from broker.reception.acts import take_action
 from broker.reception.events import take_event
 from broker.reception.values import IntakeResult, IntakeView, Opened, RawRecord, Reception, rejected
-from broker.verify import check_sender
+from broker.verify import check_existence, check_sender
 
 __all__ = [
     "IntakeResult",
@@ -34,7 +34,9 @@ def open_record(record: RawRecord, reception: Reception) -> Opened | Rejection:
     )
     if isinstance(envelope, Rejection):
         return envelope
-    refusal = check_sender(envelope, record.owner, reception.publisher_keys)
+    refusal = check_sender(
+        envelope, record.owner, reception.publisher_keys, reception.key_terms, record.received_at
+    ) or check_existence(record.owner, record.received_at, reception.reference)
     if refusal is not None:
         return refusal
     try:

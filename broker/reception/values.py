@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from broker.intake import (
     MAX_RECORD_BYTES,
@@ -15,6 +14,7 @@ from broker.intake import (
     KnownSubject,
     SeenEntry,
 )
+from broker.model.opening import Opener
 from broker.model.reference import Reference
 from broker.model.sealer import Sealer
 from broker.model.types import (
@@ -32,7 +32,7 @@ from broker.record import (
     duplicate_record,
     rejected_record,
 )
-from broker.verify import PublisherKeys
+from broker.verify import KeyTerms, PublisherKeys
 
 HUMAN = frozenset({ActionKind.REVIEW, ActionKind.RELEASE, ActionKind.LOOK_BACK})
 STEERING = HUMAN | {ActionKind.ESCALATE, ActionKind.EXPIRE}
@@ -58,13 +58,15 @@ class Reception(msgspec.Struct, frozen=True):
     """What intake needs besides the record: registered keys, its own keys, and reference data."""
 
     publisher_keys: PublisherKeys
-    epoch_keys: Mapping[str, X25519PrivateKey]
+    epoch_keys: Mapping[str, Opener]
     linkage_key: bytes
     parts_key: bytes
     reference: Reference
     sealer: Sealer
     registry: Mapping[int, bytes] | None = None
     max_bytes: int = MAX_RECORD_BYTES
+    key_terms: KeyTerms = {}
+    """When each publisher's key may be used; one that is not named always may."""
 
 
 class IntakeView(msgspec.Struct, frozen=True):

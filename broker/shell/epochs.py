@@ -13,7 +13,7 @@ import itertools
 import json
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -101,18 +101,31 @@ def write_private(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def destroy(own: Path, name: str, kind: Kind, now: datetime.datetime) -> None:
+def overwrite(path: Path) -> None:
+    """Overwrites a key's file and removes it; a second time does nothing."""
+    if not path.exists():
+        return
+    with path.open("r+b") as stream:
+        stream.write(secrets.token_bytes(path.stat().st_size))
+        stream.flush()
+        os.fsync(stream.fileno())
+    path.unlink()
+
+
+def destroy(
+    own: Path,
+    name: str,
+    kind: Kind,
+    now: datetime.datetime,
+    destroy_key: Callable[[Path], None] = overwrite,
+) -> None:
     """Overwrites an epoch's key, removes it, and notes when; a second time does nothing.
+
+    `destroy_key` is for keys that lie elsewhere than in a file.
 
     The file first, the note after: a crash between them is finished by the next call.
     """
-    path = file_of(own, name, kind)
-    if path.exists():
-        with path.open("r+b") as stream:
-            stream.write(secrets.token_bytes(path.stat().st_size))
-            stream.flush()
-            os.fsync(stream.fileno())
-        path.unlink()
+    destroy_key(file_of(own, name, kind))
     noted = tuple(
         msgspec.structs.replace(one, gone={kind: now.replace(microsecond=0)} | one.gone)
         if one.name == name

@@ -48,6 +48,7 @@ def make_reception(settings: Settings, keys: BrokerKeys) -> Reception:
     """Reference data, loaded once at start, and keys of the day."""
     return Reception(
         publisher_keys=keys.publisher_keys,
+        key_terms=keys.publisher_terms,
         epoch_keys=keys.epoch_keys,
         linkage_key=keys.linkage_key,
         parts_key=keys.parts_key,
@@ -75,6 +76,7 @@ class Receptions:
             self._made = msgspec.structs.replace(
                 self._made,
                 publisher_keys=keys.publisher_keys,
+                key_terms=keys.publisher_terms,
                 epoch_keys=keys.epoch_keys,
                 parts_key=keys.parts_key,
                 sealer=keys.sealer,

@@ -3,28 +3,30 @@
 `var/keys/` is made with mode 0700. `broker/` holds the broker's own keys, `organisations/<code>/`
 the private keys of invented organisations so that one machine can play all of them (a real agency
 keeps its own and registers the public halves), and `directory.json` the public register: what an
-agency needs to seal to intake and to check the ledger's signatures.
+agency needs to seal to intake and to check the ledger's signatures. Where the private halves of
+signing keys and of intake's epochs lie is the key source's matter (broker.shell.key_source).
 """
 
 from __future__ import annotations
 
-import base64
 import datetime
-import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from broker.model.envelope import HPKE, IntakeEpoch, SigningIdentity
+from broker.model.envelope import IntakeEpoch, SigningIdentity
+from broker.model.key_terms import KeyTerm
+from broker.model.opening import HPKE, Opener
 from broker.model.sealer import Sealer
 from broker.model.sealing import DataKey
+from broker.model.signing import Signer
 from broker.shell.epochs import (
     Epoch,
     Kind,
@@ -33,8 +35,30 @@ from broker.shell.epochs import (
     read_epochs,
     write_epochs,
 )
-from broker.shell.epochs import write_private as _write_private
 from broker.shell.key_errors import KeysError
+from broker.shell.key_files import (
+    SECRET_BYTES,
+    as_text,
+    from_text,
+    load_x25519,
+    make_secret,
+    read_json,
+    read_secret,
+    write_json,
+)
+from broker.shell.key_names import key_file, ledger_file, make_key
+from broker.shell.key_register import (
+    FIRST_KEY,
+    KeyRegister,
+    LedgerKey,
+    PublicKey,
+    Use,
+    read_register,
+    with_keys,
+    write_register,
+)
+from broker.shell.key_source import source_of
+from broker.shell.rows_keys import rows_key_at
 from broker.shell.subject_keys import SubjectKeys, read_subject_keys
 
 __all__ = [
@@ -53,8 +77,6 @@ __all__ = [
     "unwrap",
 ]
 
-SECRET_BYTES = 32
-FIRST_KEY = "key-1"
 DESK = "DUTY-DESK"
 """Code of the broker's duty desk in the register."""
 CODE = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -66,11 +88,16 @@ class BrokerKeys(msgspec.Struct, frozen=True):
     """All keys that the processes hold. None of them is ever printed."""
 
     publisher_keys: dict[tuple[str, str], Ed25519PublicKey]
-    epoch_keys: dict[str, X25519PrivateKey]
+    """Of every publisher, those that ended or were revoked among them: `publisher_terms` says when."""
+    epoch_keys: dict[str, Opener]
     linkage_key: bytes
     parts_key: bytes
     sealer: Sealer
-    ledger_key: Ed25519PrivateKey
+    ledger_key: Signer
+    """The newest that is in force."""
+    publisher_terms: dict[tuple[str, str], KeyTerm] = {}
+    ledger_keys: tuple[Signer, ...] = ()
+    """All that sign now: in an overlap the old one beside the new one."""
 
     def __repr__(self) -> str:
         """Nothing of the keys."""
@@ -87,51 +114,71 @@ class AgencyKeys(msgspec.Struct, frozen=True):
     """Signs the checkpoints of every log; each log has a name of its own."""
     publishers: dict[tuple[str, str], Ed25519PublicKey] = {}
     """(organisation code, key id) -> key that signs its statements, of every one in the register."""
+    earlier_sealing: tuple[X25519PrivateKey, ...] = ()
+    """Its other sealing keys: what was sealed to them still opens."""
+    earlier_ledger: tuple[Ed25519PublicKey, ...] = ()
+    """Other keys of the ledger that were not revoked."""
 
     def __repr__(self) -> str:
         """Only whose keys they are."""
         return f"AgencyKeys({self.identity.organisation})"
 
 
-def make_keys(directory: Path, organisations: Sequence[str]) -> None:
-    """Makes every key that is not there yet; never replaces one."""
+def make_keys(
+    directory: Path,
+    organisations: Sequence[str],
+    registered: Mapping[str, Sequence[PublicKey]] | None = None,
+) -> None:
+    """Makes every key that is not there yet; never replaces one.
+
+    `registered`: organisations that keep their own private keys and registered the public ones.
+    """
+    given = registered or {}
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     own = directory / "broker"
     own.mkdir(exist_ok=True, mode=0o700)
-    for name in ("linkage", "rows", "pairwise"):
-        _make_secret(own / f"{name}.key")
-    _make_private(own / "ledger.pem", Ed25519PrivateKey.generate)
+    for name in ("linkage", "pairwise", "rows"):
+        make_secret(own / f"{name}.key")
+    source_of(directory).make_signer(ledger_file(directory, FIRST_KEY))
     epochs = read_epochs(own)
-    _make_epochs(own, epochs)
+    _make_epochs(directory, epochs)
+    register = _known(directory)
     for code in dict.fromkeys((*organisations, DESK)):
-        folder = directory / "organisations" / code
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _make_private(folder / "signing.pem", Ed25519PrivateKey.generate)
-        _make_private(folder / "sealing.pem", X25519PrivateKey.generate)
-    _write_directory(directory, organisations, epochs)
+        if code not in register.organisations:
+            own_keys = given[code] if code in given else _made(directory, code)
+            register = with_keys(register, code, own_keys)
+    write_register(directory, _with_epochs(directory, register, epochs), _now())
     for epoch in epochs:
         if epoch.holds(Kind.DATA):
-            _make_data_keys(directory, epoch.name, organisations)
+            _make_data_keys(directory, epoch, register)
 
 
-def next_epoch(directory: Path, since: datetime.datetime) -> Epoch:
+def next_epoch(
+    directory: Path,
+    since: datetime.datetime,
+    register: KeyRegister | None = None,
+) -> Epoch:
     """Makes the keys of one more epoch and announces it: in force from `since`. Raises KeysError.
 
-    Keys first, the list after, so that whoever finds it in the list finds its keys.
+    Keys first, the list after, so that whoever finds it in the list finds its keys. With `register`
+    the keys of organisations change with it: epochs that are announced for later follow it too.
     """
     own = directory / "broker"
     epochs = read_epochs(own)
-    if since <= epochs[-1].since:
-        raise KeysError(
-            f"{epochs[-1].name} is in force from {epochs[-1].since}: choose a later time"
-        )
-    number = int(epochs[-1].name.removeprefix("epoch-")) + 1
-    fresh = Epoch(f"epoch-{number}", since.replace(microsecond=0))
-    _make_epochs(own, (fresh,))
-    organisations = tuple(_read_json(directory / "directory.json")["organisations"])
-    _make_data_keys(directory, fresh.name, organisations)
-    write_epochs(own, (*epochs, fresh))
-    _write_directory(directory, (), (*epochs, fresh))
+    since = since.replace(microsecond=0)
+    current = epoch_at(epochs, _now())
+    if since <= current.since or any(one.since == since for one in epochs):
+        raise KeysError(f"{current.name} is in force from {current.since}: choose a later time")
+    number = max(int(one.name.removeprefix("epoch-")) for one in epochs) + 1
+    fresh = Epoch(f"epoch-{number}", since)
+    _make_epochs(directory, (fresh,))
+    keys = register or read_register(directory)
+    _make_data_keys(directory, fresh, keys)
+    for later in (one for one in epochs if one.since > since and one.holds(Kind.DATA)):
+        _make_data_keys(directory, later, keys)
+    announced = tuple(sorted((*epochs, fresh), key=lambda one: one.since))
+    write_epochs(own, announced)
+    write_register(directory, _with_epochs(directory, keys, announced), _now())
     return fresh
 
 
@@ -141,36 +188,47 @@ def load_broker_keys(directory: Path, moment: datetime.datetime | None = None) -
     Raises KeysError where a file is missing, or where the epoch's keys were destroyed.
     """
     own = directory / "broker"
-    register = _read_json(directory / "directory.json")
+    at = moment or _now()
+    register = read_register(directory)
     epochs = read_epochs(own)
-    epoch = epoch_at(epochs, moment or datetime.datetime.now(datetime.UTC))
+    epoch = epoch_at(epochs, at)
     for kind in (Kind.PARTS, Kind.DATA):
         if not epoch.holds(kind):
             raise KeysError(f"the {kind} key of {epoch.name} was destroyed at {epoch.gone[kind]}")
     path = file_of(own, epoch.name, Kind.DATA)
     data_keys = {
-        code: DataKey(entry["key_id"], _unb64(entry["key"]), _unb64(entry["wrapped"]))
-        for code, entry in _read_json(path).items()
+        code: DataKey(entry["key_id"], from_text(entry["key"]), from_text(entry["wrapped"]))
+        for code, entry in read_json(path).items()
     }
     desk = data_keys.get(DESK)
     if desk is None:
         raise KeysError(f"{path} has no key of {DESK}: run `broker up` to add it")
+    source = source_of(directory)
+    signing = tuple(
+        source.signer(ledger_file(directory, one.key_id))
+        for one in reversed(register.ledger)
+        if one.term.in_force(at)
+    )
+    if not signing:
+        raise KeysError("no key of the ledger is in force: `broker keys rotate ledger` makes one")
     return BrokerKeys(
-        publisher_keys=_signing_keys(register),
+        publisher_keys=register.signing_keys(),
         epoch_keys={
-            one.name: _load_x25519(file_of(own, one.name, Kind.INTAKE))
+            one.name: source.opener(file_of(own, one.name, Kind.INTAKE))
             for one in epochs
             if one.holds(Kind.INTAKE)
         },
-        linkage_key=_read_secret(own / "linkage.key"),
-        parts_key=_read_secret(file_of(own, epoch.name, Kind.PARTS)),
+        linkage_key=read_secret(own / "linkage.key"),
+        parts_key=read_secret(file_of(own, epoch.name, Kind.PARTS)),
         sealer=Sealer(
             data_keys=data_keys,
             desk=desk,
-            rows_key=_read_secret(own / "rows.key"),
-            pairwise_secret=_read_secret(own / "pairwise.key"),
+            rows_key=rows_key_at(own, at),
+            pairwise_secret=read_secret(own / "pairwise.key"),
         ),
-        ledger_key=_load_ed25519(own / "ledger.pem"),
+        ledger_key=signing[0],
+        publisher_terms=register.signing_terms(),
+        ledger_keys=signing,
     )
 
 
@@ -183,164 +241,142 @@ def load_agency_keys(directory: Path, organisation: str) -> AgencyKeys:
             f"no keys for {organisation!r} under {directory}: add it to "
             "policies/organisations/connected.yaml and run `broker up`"
         )
-    public = _read_json(directory / "directory.json")
-    if "ledger" not in public:
-        raise KeysError(
-            f"{directory / 'directory.json'} lacks the ledger's public key: run `broker up` to add it"
-        )
+    register = read_register(directory)
+    signing = _own_key(register, organisation, Use.SIGNING)
+    sealing = _own_key(register, organisation, Use.SEALING)
+    ledger = register.trusted_ledger_keys(_now())
+    if not ledger:
+        raise KeysError("every key of the ledger was revoked: fetch the directory anew")
     return AgencyKeys(
-        identity=SigningIdentity(organisation, FIRST_KEY, _load_ed25519(folder / "signing.pem")),
-        sealing_key=_load_x25519(folder / "sealing.pem"),
-        epoch=_current_epoch(public),
-        ledger=Ed25519PublicKey.from_public_bytes(_unb64(public["ledger"])),
-        publishers=_signing_keys(public),
+        identity=SigningIdentity(
+            organisation,
+            signing.key_id,
+            source_of(directory).signer(key_file(directory, organisation, signing)),
+        ),
+        sealing_key=load_x25519(key_file(directory, organisation, sealing)),
+        epoch=_current_epoch(register),
+        ledger=ledger[0],
+        publishers=register.signing_keys(),
+        earlier_sealing=tuple(
+            load_x25519(path)
+            for one in register.keys_of(organisation, Use.SEALING)
+            if one != sealing and (path := key_file(directory, organisation, one)).exists()
+        ),
+        earlier_ledger=ledger[1:],
     )
 
 
 def current_epoch(directory: Path) -> IntakeEpoch:
     """The epoch to which agencies seal now, by this machine's clock. Raises KeysError."""
-    return _current_epoch(_read_json(directory / "directory.json"))
+    return _current_epoch(read_register(directory))
 
 
-def _current_epoch(register: dict[str, Any]) -> IntakeEpoch:
-    now = datetime.datetime.now(datetime.UTC)
+def unwrap(organisation: str, key_id: str, wrapped: bytes, *private: X25519PrivateKey) -> bytes:
+    """The data key that travels with an alert or a receipt, by whichever key opens it.
+
+    Raises InvalidTag where none does.
+    """
+    for key in private:
+        try:
+            return HPKE.decrypt(wrapped, key, _wrap_info(organisation, key_id))
+        except InvalidTag:
+            continue
+    raise InvalidTag
+
+
+def _own_key(register: KeyRegister, code: str, use: Use) -> PublicKey:
+    """The key in force; where there is none the last one, which the broker then refuses in words."""
+    known = register.keys_of(code, use)
+    if not known:
+        raise KeysError(f"the directory has no {use} key of {code}: run `broker up` to add it")
+    return register.newest(code, use, _now()) or known[-1]
+
+
+def _current_epoch(register: KeyRegister) -> IntakeEpoch:
+    now = _now()
     # A register that an earlier broker wrote has one epoch and no date.
-    listed = register.get("epochs") or [register["epoch"]]
     in_force = [
         one
-        for one in listed
+        for one in register.epochs
         if "since" not in one or datetime.datetime.fromisoformat(one["since"]) <= now
     ]
-    newest = (in_force or listed)[-1]
-    public = X25519PublicKey.from_public_bytes(_unb64(newest["public_key"]))
+    newest = (in_force or register.epochs)[-1]
+    public = X25519PublicKey.from_public_bytes(from_text(newest["public_key"]))
     return IntakeEpoch(newest["name"], public)
 
 
-def unwrap(organisation: str, key_id: str, wrapped: bytes, private: X25519PrivateKey) -> bytes:
-    """The data key that travels with an alert or a receipt."""
-    return HPKE.decrypt(wrapped, private, _wrap_info(organisation, key_id))
+def _known(directory: Path) -> KeyRegister:
+    """The register as it is, or the first one of a new folder."""
+    if (directory / "directory.json").exists():
+        return read_register(directory)
+    key = source_of(directory).signer(ledger_file(directory, FIRST_KEY))
+    return KeyRegister({}, (LedgerKey(FIRST_KEY, key.public_key().public_bytes_raw()),))
 
 
-def _signing_keys(register: dict[str, Any]) -> dict[tuple[str, str], Ed25519PublicKey]:
-    """(organisation code, key id) -> its public signing key."""
-    return {
-        (code, entry["key_id"]): Ed25519PublicKey.from_public_bytes(_unb64(entry["signing"]))
-        for code, entry in register["organisations"].items()
-    }
+def _made(directory: Path, code: str) -> tuple[PublicKey, ...]:
+    """A new organisation's first keys."""
+    (directory / "organisations" / code).mkdir(parents=True, exist_ok=True, mode=0o700)
+    return tuple(make_key(directory, code, PublicKey(use, FIRST_KEY, b"")) for use in Use)
 
 
-def _make_epochs(own: Path, epochs: Sequence[Epoch]) -> None:
+def _make_epochs(directory: Path, epochs: Iterable[Epoch]) -> None:
     """Keys of these epochs that are not there yet and were not destroyed."""
+    own = directory / "broker"
     for one in epochs:
         if one.holds(Kind.INTAKE):
-            _make_private(file_of(own, one.name, Kind.INTAKE), X25519PrivateKey.generate)
+            source_of(directory).make_opener(file_of(own, one.name, Kind.INTAKE))
         if one.holds(Kind.PARTS):
-            _make_secret(file_of(own, one.name, Kind.PARTS))
+            make_secret(file_of(own, one.name, Kind.PARTS))
 
 
-def _make_data_keys(directory: Path, name: str, organisations: Sequence[str]) -> None:
-    """One data key for each recipient, wrapped once, so that sealing again gives the same bytes."""
-    path = file_of(directory / "broker", name, Kind.DATA)
-    held: dict[str, Any] = _read_json(path) if path.exists() else {}
-    register = _read_json(directory / "directory.json")["organisations"]
-    for code in dict.fromkeys((*organisations, DESK)):
-        if code in held:
+def _make_data_keys(directory: Path, epoch: Epoch, register: KeyRegister) -> None:
+    """One data key for each recipient, wrapped once, so that sealing again gives the same bytes.
+
+    To the sealing key in force when the epoch begins; who has none then gets none, and a person at
+    the duty desk passes on what is for it. Of an epoch that is in force nothing is ever changed.
+    """
+    path = file_of(directory / "broker", epoch.name, Kind.DATA)
+    held: dict[str, Any] = read_json(path) if path.exists() else {}
+    ahead = epoch.since > _now()
+    for code in register.organisations:
+        key = register.sealing_key(code, epoch.since)
+        wrapped_to = None if key is None else as_text(key.public_bytes_raw())
+        known = held.get(code)
+        if known is not None and not (ahead and known.get("to", wrapped_to) != wrapped_to):
             continue
-        key = secrets.token_bytes(SECRET_BYTES)
-        public = X25519PublicKey.from_public_bytes(_unb64(register[code]["sealing"]))
-        wrapped = HPKE.encrypt(key, public, _wrap_info(code, name))
-        held[code] = {"key_id": name, "key": _b64(key), "wrapped": _b64(wrapped)}
-    _write_private(path, json.dumps(held, indent=1).encode())
-
-
-def _write_directory(
-    directory: Path, organisations: Sequence[str], epochs: Sequence[Epoch]
-) -> None:
-    path = directory / "directory.json"
-    known = _read_json(path)["organisations"] if path.exists() else {}
-    for code in dict.fromkeys((*organisations, DESK)):
-        folder = directory / "organisations" / code
-        known[code] = {
-            "key_id": FIRST_KEY,
-            "signing": _public(_load_ed25519(folder / "signing.pem")),
-            "sealing": _public(_load_x25519(folder / "sealing.pem")),
+        held.pop(code, None)
+        if key is None:
+            continue
+        secret = secrets.token_bytes(SECRET_BYTES)
+        wrapped = HPKE.encrypt(secret, key, _wrap_info(code, epoch.name))
+        held[code] = {
+            "key_id": epoch.name,
+            "key": as_text(secret),
+            "wrapped": as_text(wrapped),
+            "to": wrapped_to,
         }
-    own = directory / "broker"
-    content = {
-        "ledger": _public(_load_ed25519(own / "ledger.pem")),
-        "epochs": [
-            {
-                "name": one.name,
-                "since": one.since.isoformat(),
-                "public_key": _public(_load_x25519(file_of(own, one.name, Kind.INTAKE))),
-            }
-            for one in epochs
-            if one.holds(Kind.INTAKE)
-        ],
-        "organisations": known,
-    }
-    _write_private(path, json.dumps(content, indent=1).encode())
+    write_json(path, held)
+
+
+def _with_epochs(directory: Path, register: KeyRegister, epochs: Sequence[Epoch]) -> KeyRegister:
+    source, own = source_of(directory), directory / "broker"
+    listed = [
+        {
+            "name": one.name,
+            "since": one.since.isoformat(),
+            "public_key": as_text(
+                source.opener(file_of(own, one.name, Kind.INTAKE)).public_key().public_bytes_raw()
+            ),
+        }
+        for one in epochs
+        if one.holds(Kind.INTAKE)
+    ]
+    return msgspec.structs.replace(register, epochs=tuple(listed))
 
 
 def _wrap_info(organisation: str, key_id: str) -> bytes:
     return WRAP_INFO + organisation.encode() + b"\n" + key_id.encode()
 
 
-def _public(key: Ed25519PrivateKey | X25519PrivateKey) -> str:
-    return _b64(key.public_key().public_bytes_raw())
-
-
-def _make_secret(path: Path) -> None:
-    if not path.exists():
-        _write_private(path, secrets.token_bytes(SECRET_BYTES))
-
-
-def _make_private(path: Path, generate: Any) -> None:
-    if not path.exists():
-        pem = generate().private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        _write_private(path, pem)
-
-
-def _read_secret(path: Path) -> bytes:
-    content = _read(path)
-    if len(content) != SECRET_BYTES:
-        raise KeysError(f"{path} does not hold a 32-byte key: restore it from backup")
-    return content
-
-
-def _load_ed25519(path: Path) -> Ed25519PrivateKey:
-    key = serialization.load_pem_private_key(_read(path), None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise KeysError(f"{path} is not an Ed25519 key: restore it from backup")
-    return key
-
-
-def _load_x25519(path: Path) -> X25519PrivateKey:
-    key = serialization.load_pem_private_key(_read(path), None)
-    if not isinstance(key, X25519PrivateKey):
-        raise KeysError(f"{path} is not an X25519 key: restore it from backup")
-    return key
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(_read(path))
-    return value
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise KeysError(f"{path} is missing: run `broker up` once to make keys") from None
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _unb64(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

@@ -23,7 +23,7 @@ from broker.ledger import (
     Proof,
     RecordSet,
     ShardStore,
-    verifier_key,
+    verifier_keys,
 )
 from broker.model.codec import decode, encode
 from broker.model.types import DecisionSet, LogProof, Progress
@@ -35,6 +35,7 @@ from broker.shell.kafka import (
     make_producer,
     read_to_end,
 )
+from broker.shell.key_ring import LedgerSigners
 from broker.shell.keys import load_broker_keys
 from broker.shell.logs import configure
 from broker.shell.settings import Settings
@@ -88,6 +89,7 @@ class ShardWriter:
         self, partition: int, settings: Settings, store: ShardStore, witnessing: Witnessing
     ) -> None:
         """`store` is opened by the caller; the writer takes its epoch when it runs."""
+        self._signing = LedgerSigners(settings.keys_dir)
         self._partition = TopicPartition(DECISIONS_TOPIC, partition)
         self._shard = f"s{partition}"
         self._settings = settings
@@ -106,6 +108,7 @@ class ShardWriter:
         await consumer.start()
         try:
             self._sent = await self._progress(consumer)
+            self._sign_with_new_keys()
             await self._deliver(producer)
             consumer.assign([self._partition])
             consumer.seek(self._partition, self._store.next_offset())
@@ -119,6 +122,8 @@ class ShardWriter:
 
     async def _turn(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
         """One batch: record, have it witnessed, publish tiles, deliver."""
+        if self._sign_with_new_keys():
+            await self._deliver(producer)
         batch = await consumer.getmany(
             self._partition, timeout_ms=500, max_records=self._settings.batch_size
         )
@@ -131,6 +136,15 @@ class ShardWriter:
         await self._deliver(producer)
         self._store.outbox_prune(self._sent - KEEP_SENT)
         point("ledger.pruned", self._armed)
+
+    def _sign_with_new_keys(self) -> bool:
+        """Whether other keys sign from now on: then every log's present state is signed by them."""
+        changed = self._signing.changed()
+        if changed is None:
+            return False
+        self._store.sign_with(changed.signers, changed.listed)
+        log.info("ledger_keys", shard=self._shard, count=len(changed.signers))
+        return True
 
     async def _deliver(self, producer: AIOKafkaProducer) -> None:
         """Sends what is recorded once witnesses have seen it and outsiders can read it.
@@ -188,14 +202,15 @@ async def run(settings: Settings) -> None:
     """All shards of decisions.v1, until cancelled or until one fails."""
     configure("ledger", settings.log_level)
     key = load_broker_keys(settings.keys_dir).ledger_key
+    listed = LedgerSigners(settings.keys_dir).every
     policy = read_witnesses(settings.witnesses)
     writers = []
     for partition in range(load_topics().named([])[DECISIONS_TOPIC].partitions):
         shard = f"s{partition}"
         origin = f"{settings.name}/{shard}"
-        store = ShardStore.open(settings.ledger_dir / shard, origin, key)
+        store = ShardStore.open(settings.ledger_dir / shard, origin, key, listed)
         last = LastCosigned(
-            settings.witnessed_dir / f"{shard}.checkpoint", verifier_key(origin, key.public_key())
+            settings.witnessed_dir / f"{shard}.checkpoint", verifier_keys(origin, listed)
         )
         witnessing = Witnessing(shard, store, policy, last, settings.crash_at)
         writers.append(ShardWriter(partition, settings, store, witnessing).run())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from broker.policies.retention import RetentionPolicy
 from broker.shell.epochs import Epoch, Kind, destroy, ends_of, epoch_at, read_epochs
+from broker.shell.key_source import source_of
 from broker.shell.keys import next_epoch
 from broker.shell.topics import load_topics
 
@@ -34,7 +35,11 @@ def destroy_due(
     """Destroys every key of an epoch that nothing needs any more; which they were."""
     done = [(one, kind) for one, kind, by in due_dates(keys_dir, policy) if by <= now]
     for name, kind in done:
-        destroy(keys_dir / "broker", name, kind, now)
+        source = source_of(keys_dir)
+        if kind is Kind.INTAKE:
+            destroy(keys_dir / "broker", name, kind, now, source.destroy)
+        else:
+            destroy(keys_dir / "broker", name, kind, now)
     return done
 
 

@@ -2,6 +2,14 @@
 
 from broker.verify.checks import check_action, check_event
 from broker.verify.corrections import TAKES_BACK
-from broker.verify.envelope import PublisherKeys, check_sender
+from broker.verify.envelope import KeyTerms, PublisherKeys, check_existence, check_sender
 
-__all__ = ["TAKES_BACK", "PublisherKeys", "check_action", "check_event", "check_sender"]
+__all__ = [
+    "TAKES_BACK",
+    "KeyTerms",
+    "PublisherKeys",
+    "check_action",
+    "check_event",
+    "check_existence",
+    "check_sender",
+]

@@ -71,6 +71,7 @@ FREE = {
 
 TABLES = (
     "writer",
+    "signer",
     "log",
     "entry",
     "node",
