@@ -18,7 +18,7 @@ from tests.auditor.parity.drawn import POLICY, random_evidence
     statements=st.integers(0, 8), seed=st.integers(0, 10_000), answered=st.sampled_from((0.05, 0.5))
 )
 def test_little_evidence_makes_a_report(statements: int, seed: int, answered: float) -> None:
-    """Nobody answered, one answered last of all, nothing at all: too little for a verdict, not for figures."""
+    """Nobody answered, one answered last of all, nothing at all: figures come, and no verdict."""
     made = figures(random_evidence(statements, seed, answered=answered), POLICY)
 
     assert made.overall is Verdict.INSUFFICIENT
