@@ -183,7 +183,7 @@ def write_page(made: Made, path: Path) -> None:
 
 def _sections(made: Made) -> list[str]:
     concerned = list(_concerned(made.between))
-    totals = [one for one in made.between if EVERYWHERE in (one.origin, one.to)]
+    totals = [one for one in made.between if one.kind == ALL and EVERYWHERE in (one.origin, one.to)]
     others = list(_concerned(made.kinds))
     rest = [one for one in made.between if one not in concerned and one not in totals]
     silent = [
