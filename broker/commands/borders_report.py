@@ -185,7 +185,8 @@ def _sections(made: Made) -> list[str]:
     concerned = list(_concerned(made.between))
     totals = [one for one in made.between if one.kind == ALL and EVERYWHERE in (one.origin, one.to)]
     others = list(_concerned(made.kinds))
-    rest = [one for one in made.between if one not in concerned and one not in totals]
+    pairs = [one for one in made.between if EVERYWHERE not in (one.origin, one.to)]
+    rest = [one for one in pairs if one not in concerned]
     silent = [
         (one.one.name, one.one.code, one.other.name, one.other.code) for one in made.found.silent
     ]
