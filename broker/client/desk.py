@@ -28,7 +28,8 @@ from broker.model.sealing import SealError, unpad, unseal
 from broker.model.types import Action, ConcernEvent, Held
 from broker.record import HeldContent, held_binding
 from broker.shell.kafka import HELD_TOPIC
-from broker.shell.keys import DESK, AgencyKeys, load_agency_keys, unwrap
+from broker.shell.key_ring import OwnKeys, keys_now
+from broker.shell.keys import DESK, AgencyKeys, unwrap
 from broker.shell.settings import Settings
 
 
@@ -42,11 +43,16 @@ class HeldPart(msgspec.Struct, frozen=True):
 class Desk:
     """The duty desk at one broker. Open it with `Desk.connect`."""
 
-    def __init__(self, keys: AgencyKeys, settings: Settings, publisher: Publisher) -> None:
+    def __init__(self, keys: AgencyKeys | OwnKeys, settings: Settings, publisher: Publisher) -> None:
         """`publisher` publishes as the desk."""
-        self._keys = keys
+        self._held = keys
         self._settings = settings
         self._publisher = publisher
+
+    @property
+    def _keys(self) -> AgencyKeys:
+        """The organisation's keys as they are now: a new one is taken without a restart."""
+        return keys_now(self._held)
 
     @classmethod
     @asynccontextmanager
@@ -59,7 +65,7 @@ class Desk:
         """
         used = settings or Settings()
         async with Publisher.connect(organisation, used) as publisher:
-            yield cls(load_agency_keys(used.keys_dir, organisation), used, publisher)
+            yield cls(OwnKeys(used.keys_dir, organisation), used, publisher)
 
     async def queue(self) -> tuple[HeldPart, ...]:
         """Everything that waits now, the most urgent first. Only the desk can open it."""

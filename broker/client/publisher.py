@@ -25,8 +25,8 @@ from broker.model.envelope import seal_statement
 from broker.model.types import Action, ConcernEvent
 from broker.model.values import SourcePosition
 from broker.record import intake_set_id
-from broker.shell.key_ring import IntakeEpochs
-from broker.shell.keys import AgencyKeys, load_agency_keys
+from broker.shell.key_ring import IntakeEpochs, OwnKeys, keys_now
+from broker.shell.keys import AgencyKeys
 from broker.shell.settings import Settings
 
 SEED_BYTES = 32
@@ -53,7 +53,7 @@ class Publisher:
 
     def __init__(
         self,
-        keys: AgencyKeys,
+        keys: AgencyKeys | OwnKeys,
         producer: Any,
         receipts: Any,
         partition: TopicPartition,
@@ -64,7 +64,7 @@ class Publisher:
         `epochs` follows intake's keys while the publisher is open; without it they stay those of `keys`.
         """
         self._epochs = epochs
-        self._keys = keys
+        self._held = keys
         self._producer = producer
         self._receipts = receipts
         self._partition = partition
@@ -72,6 +72,11 @@ class Publisher:
         self._reading = asyncio.Lock()
         self.refused: list[RefusedAlertError] = []
         """Receipts whose proof did not hold."""
+
+    @property
+    def _keys(self) -> AgencyKeys:
+        """The organisation's keys as they are now: a new one is taken without a restart."""
+        return keys_now(self._held)
 
     @classmethod
     @asynccontextmanager
@@ -85,7 +90,7 @@ class Publisher:
         """
         used = settings or Settings()
         address_of(used)
-        keys = load_agency_keys(used.keys_dir, organisation)
+        keys = OwnKeys(used.keys_dir, organisation)
         async with (
             producer_of(used, organisation) as producer,
             consumer_of(used, organisation) as receipts,

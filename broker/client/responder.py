@@ -24,18 +24,24 @@ from broker.client.opening import (
 )
 from broker.client.publisher import Publisher
 from broker.model.types import Action, ActionKind, IntakeOutcome
-from broker.shell.keys import AgencyKeys, load_agency_keys
+from broker.shell.key_ring import OwnKeys, keys_now
+from broker.shell.keys import AgencyKeys
 from broker.shell.settings import Settings
 
 
 class Responder:
     """One organisation's answers. Open it with `Responder.connect`."""
 
-    def __init__(self, keys: AgencyKeys, settings: Settings, publisher: Publisher) -> None:
+    def __init__(self, keys: AgencyKeys | OwnKeys, settings: Settings, publisher: Publisher) -> None:
         """`publisher` publishes as the organisation."""
-        self._keys = keys
+        self._held = keys
         self._settings = settings
         self._publisher = publisher
+
+    @property
+    def _keys(self) -> AgencyKeys:
+        """The organisation's keys as they are now: a new one is taken without a restart."""
+        return keys_now(self._held)
 
     @classmethod
     @asynccontextmanager
@@ -45,7 +51,7 @@ class Responder:
         """Raises ClientError where Kafka or the topics are missing, KeysError where the keys are."""
         used = settings or Settings()
         async with Publisher.connect(organisation, used) as publisher:
-            yield cls(load_agency_keys(used.keys_dir, organisation), used, publisher)
+            yield cls(OwnKeys(used.keys_dir, organisation), used, publisher)
 
     async def find(self, alert_id: str) -> OpenedAlert:
         """The alert on the organisation's topic whose id begins so, its proof checked.

@@ -26,7 +26,8 @@ from broker.client.opening import (
 from broker.client.ownlog import LogPosition, MissingEntries, OwnLogs
 from broker.model.types import Withdrawal
 from broker.shell.acls import group_of
-from broker.shell.keys import AgencyKeys, load_agency_keys
+from broker.shell.key_ring import OwnKeys, keys_now
+from broker.shell.keys import AgencyKeys
 from broker.shell.settings import Settings
 
 LOOKS = 4
@@ -48,14 +49,14 @@ class Subscriber:
 
     def __init__(
         self,
-        keys: AgencyKeys,
+        keys: AgencyKeys | OwnKeys,
         settings: Settings,
         alerts: Any,
         withdrawals: tuple[Any, TopicPartition],
         on_refusal: Callable[[Refusal], None] | None = None,
     ) -> None:
         """`alerts` and `withdrawals` are started consumers; `connect` makes them."""
-        self._keys = keys
+        self._held = keys
         self._settings = settings
         self._alerts = alerts
         self._withdrawals, self._withdrawn_at = withdrawals
@@ -69,6 +70,11 @@ class Subscriber:
         """Alert id -> withdrawal, as far as known; also of alerts that were handed over before."""
         self.held_back: list[str] = []
         """Ids of alerts that came and were withdrawn, so that they were not handed over."""
+
+    @property
+    def _keys(self) -> AgencyKeys:
+        """The organisation's keys as they are now: a new one is taken without a restart."""
+        return keys_now(self._held)
 
     @classmethod
     @asynccontextmanager
@@ -89,7 +95,7 @@ class Subscriber:
         """
         used = settings or Settings()
         address_of(used)
-        keys = load_agency_keys(used.keys_dir, organisation)
+        keys = OwnKeys(used.keys_dir, organisation)
         group = None if from_start else group_of(organisation, "alerts")
         async with (
             consumer_of(used, organisation, group) as alerts,

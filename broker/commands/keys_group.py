@@ -1,8 +1,9 @@
-"""The command group `broker keys`: certificates, rights at Kafka, and what Kafka refused."""
+"""The command group `broker keys`: keys, certificates, rights at Kafka, and what Kafka refused."""
 # ruff: noqa: PLC0415 -- each command loads only what it needs
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from broker.commands.words import MARKUP, Json, examples, say, settings_in_force
 keys_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=MARKUP,
-    help="For operators: certificates, rights at Kafka, and what Kafka refused.",
+    help="For operators: keys, certificates, rights at Kafka, and what Kafka refused.",
 )
 
 
@@ -30,16 +31,92 @@ def keys_make(as_json: Json = False) -> None:
         say(f"{len(made)} certificates made" + (f": {', '.join(made)}" if made else ""))
 
 
-@keys_app.command("show", epilog=examples("broker keys show", "broker keys show --json"))
-def keys_show(as_json: Json = False) -> None:
-    """Show whose certificates there are, their fingerprints and until when they are valid."""
-    from broker.commands import kafka_keys
+@keys_app.command("show", epilog=examples("broker keys show", "broker keys show SCH-WV-001 --json"))
+def keys_show(
+    organisation: Annotated[
+        str | None, typer.Argument(metavar="[ORG]", help="Only this organisation's keys.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show every key and certificate: whose, from when, until when; never a private key."""
+    from broker.commands import kafka_keys, key_changes
 
-    held = kafka_keys.certificates(settings_in_force())
+    settings = settings_in_force()
+    found = key_changes.keys_of(settings, organisation)
+    held = [one for one in kafka_keys.certificates(settings) if organisation in (None, one.owner)]
     if as_json:
-        write(*map(msgspec.to_builtins, held))
+        certificates = [{"kind": "certificate", **msgspec.to_builtins(one)} for one in held]
+        write(*map(key_changes.row, found), *certificates)
     else:
+        key_changes.show(terminal(), found)
         kafka_keys.show_held(terminal(), held)
+
+
+@keys_app.command(
+    "rotate",
+    epilog=examples(
+        "broker keys rotate signing SCH-WV-001",
+        "broker keys rotate sealing SCH-WV-001",
+        "broker keys rotate ledger --overlap-days 30",
+        "broker keys rotate parts",
+        "broker keys rotate rows --at 2026-12-01T00:00:00",
+    ),
+)
+def keys_rotate_one(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="signing, sealing, ledger, parts or rows.")
+    ],
+    organisation: Annotated[
+        str | None, typer.Argument(metavar="[ORG]", help="Whose, for signing and sealing.")
+    ] = None,
+    at: Annotated[
+        datetime.datetime | None,
+        typer.Option("--at", help="From when, in UTC; default: in a few seconds."),
+    ] = None,
+    overlap_days: Annotated[
+        float | None,
+        typer.Option("--overlap-days", min=0, help="How long the old key works beside the new."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a new key and announce it; processes and clients take it without a restart.
+
+    What Kafka took before is judged and sealed by the keys of then, however late it is read.
+    """
+    from broker.commands import key_changes
+
+    change = key_changes.rotated(settings_in_force(), kind, organisation, at, overlap_days)
+    write(key_changes.row(change)) if as_json else say(key_changes.sentence(change))
+
+
+@keys_app.command(
+    "revoke",
+    epilog=examples(
+        "broker keys revoke signing SCH-WV-001 key-1   # it is in wrong hands",
+        "broker keys revoke sealing SCH-WV-001 key-1",
+        "broker keys revoke ledger key-1",
+    ),
+)
+def keys_revoke(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="signing, sealing or ledger.")],
+    whose: Annotated[
+        list[str], typer.Argument(metavar="[ORG] KEY", help="Whose, and its id in `keys show`.")
+    ],
+    at: Annotated[
+        datetime.datetime | None,
+        typer.Option("--at", help="From when, in UTC; default: in a few seconds."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take a key back: what it signs from then on is refused, what it signed before stands.
+
+    Nothing new is sealed to a revoked sealing key; without another one the duty desk is told instead.
+    """
+    from broker.commands import key_changes
+
+    *organisations, key_id = whose
+    change = key_changes.revoked(settings_in_force(), kind, "".join(organisations[:1]), key_id, at)
+    write(key_changes.row(change)) if as_json else say(key_changes.sentence(change))
 
 
 @keys_app.command(

@@ -23,8 +23,8 @@ from broker.policies import PolicyFileError
 from broker.policies.retention import load_retention
 from broker.rounds import DueBook
 from broker.shell.kafka import make_producer
-from broker.shell.key_ring import IntakeEpochs
-from broker.shell.keys import DESK, AgencyKeys, KeysError, load_agency_keys
+from broker.shell.key_ring import IntakeEpochs, OwnKeys, keys_now
+from broker.shell.keys import DESK, AgencyKeys, KeysError
 from broker.shell.logs import configure
 from broker.shell.retention_run import due_acts, keep_epochs
 from broker.shell.settings import Settings
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 class Clock:
     """Follows every shard's auditors' log and acts for what is due."""
 
-    def __init__(self, settings: Settings, keys: AgencyKeys) -> None:
+    def __init__(self, settings: Settings, keys: AgencyKeys | OwnKeys) -> None:
         """`keys` are the duty desk's."""
         self._directory = settings.ledger_dir
         self._ahead = datetime.timedelta(seconds=settings.clock_ahead_s)
@@ -74,7 +74,7 @@ class Clock:
                 continue
             stamped = msgspec.structs.replace(action, acted_at=now)
             data = seal_statement(
-                stamped, self._keys.identity, self._epochs.current(), os.urandom(32)
+                stamped, keys_now(self._keys).identity, self._epochs.current(), os.urandom(32)
             )
             await producer.send_and_wait(f"actions.v1.{DESK}", data)
             self._sent.add(action.action_id)
@@ -100,7 +100,7 @@ class Clock:
 async def run(settings: Settings) -> None:
     """Looks and acts until cancelled."""
     configure("clock", settings.log_level)
-    clock = Clock(settings, load_agency_keys(settings.keys_dir, DESK))
+    clock = Clock(settings, OwnKeys(settings.keys_dir, DESK))
     producer = await make_producer(settings)
     try:
         while True:

@@ -32,6 +32,7 @@ from broker.shell.kafka import DECISIONS_TOPIC, PARTS_TOPIC, make_app, make_prod
 from broker.shell.key_ring import KeyRing
 from broker.shell.keys import BrokerKeys
 from broker.shell.logs import configure
+from broker.shell.reference_holder import ReferenceHolder
 from broker.shell.settings import Settings
 
 NOT_PROCESSED = (
@@ -45,7 +46,7 @@ log = structlog.get_logger()
 
 
 def make_reception(settings: Settings, keys: BrokerKeys) -> Reception:
-    """Reference data, loaded once at start, and keys of the day."""
+    """Reference data as it is now, and keys of the day."""
     return Reception(
         publisher_keys=keys.publisher_keys,
         key_terms=keys.publisher_terms,
@@ -65,12 +66,15 @@ class Receptions:
     def __init__(self, settings: Settings) -> None:
         """Raises KeysError where the keys of now are missing."""
         self._ring = KeyRing(settings.keys_dir)
+        self._reference = ReferenceHolder(settings)
         self._keys = self._ring.at(datetime.datetime.now(datetime.UTC))
         self._made = make_reception(settings, self._keys)
 
     def at(self, moment: datetime.datetime) -> Reception:
         """Sealing follows from Kafka's time of the record alone."""
-        keys = self._ring.at(moment)
+        keys, reference = self._ring.at(moment), self._reference.current()
+        if reference is not self._made.reference:
+            self._made = msgspec.structs.replace(self._made, reference=reference)
         if keys is not self._keys:
             self._keys = keys
             self._made = msgspec.structs.replace(

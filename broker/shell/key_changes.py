@@ -18,6 +18,7 @@ import msgspec
 from broker.model.key_terms import KeyTerm
 from broker.shell.epochs import Epoch, Kind, read_epochs
 from broker.shell.key_errors import KeysError
+from broker.shell.key_files import alone
 from broker.shell.key_names import ledger_file, make_key
 from broker.shell.key_register import (
     KeyRegister,
@@ -31,7 +32,7 @@ from broker.shell.key_register import (
     write_register,
 )
 from broker.shell.key_source import source_of
-from broker.shell.keys import next_epoch
+from broker.shell.keys import add_epoch
 from broker.shell.rows_keys import add_rows_key, since_when
 
 SIGNING_OVERLAP = datetime.timedelta(days=7)
@@ -83,7 +84,17 @@ def rotate(
     overlap: datetime.timedelta | None = None,
 ) -> Change:
     """Makes a new key and announces it; the old one works on as long as `overlap`. Raises KeysError."""
-    since = announced(_now(), at)
+    with alone(directory):
+        return _rotated(directory, kind, organisation, announced(_now(), at), overlap)
+
+
+def _rotated(
+    directory: Path,
+    kind: KeyKind,
+    organisation: str,
+    since: datetime.datetime,
+    overlap: datetime.timedelta | None,
+) -> Change:
     if kind is KeyKind.LEDGER:
         return _rotate_ledger(directory, since, LEDGER_OVERLAP if overlap is None else overlap)
     if kind is KeyKind.ROWS:
@@ -91,7 +102,7 @@ def rotate(
         add_rows_key(own, since)
         return Change(kind, "", f"key-{len(since_when(own))}", since)
     if kind is KeyKind.PARTS:
-        return Change(kind, "", next_epoch(directory, since).name, since)
+        return Change(kind, "", add_epoch(directory, since, read_register(directory)).name, since)
     use = Use(kind.value)
     register = read_register(directory)
     known = _known(register, organisation)
@@ -108,7 +119,7 @@ def rotate(
     keys = [*(_ended(one, until) if one.use is use else one for one in known), fresh]
     changed = with_keys(register, organisation, keys)
     if use is Use.SEALING:
-        next_epoch(directory, since, changed)
+        add_epoch(directory, since, changed)
     else:
         write_register(directory, changed, _now())
     return Change(kind, organisation, fresh.key_id, since, until=until)
@@ -127,7 +138,13 @@ def revoke(
     A publisher's records that Kafka takes from then on are refused; a recipient's new messages are
     sealed to its other key, or go to the duty desk; a key of the ledger is no longer trusted.
     """
-    moment = announced(_now(), at)
+    with alone(directory):
+        return _revoke(directory, kind, organisation, key_id, announced(_now(), at))
+
+
+def _revoke(
+    directory: Path, kind: KeyKind, organisation: str, key_id: str, moment: datetime.datetime
+) -> Change:
     if kind not in (*OF_AN_ORGANISATION, KeyKind.LEDGER):
         raise KeysError(f"a {kind} key is not revoked but replaced: `broker keys rotate {kind}`")
     if kind is KeyKind.LEDGER:
@@ -144,7 +161,7 @@ def revoke(
     ]
     changed = with_keys(register, organisation, keys)
     if use is Use.SEALING:
-        next_epoch(directory, moment, changed)
+        add_epoch(directory, moment, changed)
     else:
         write_register(directory, changed, _now())
     return Change(kind, organisation, key_id, moment, revoked=True)
@@ -157,25 +174,31 @@ def register_public(
 
     A key that was registered is never removed or replaced under its id: it is ended or revoked.
     """
-    changes: list[Change] = []
-    for code, given in registered.items():
-        register = read_register(directory)
-        before = register.organisations.get(code, ())
-        if tuple(given) == tuple(before):
-            continue
-        check_continues(code, before, given)
-        changed = with_keys(register, code, given)
-        moment = announced(_now(), None)
-        if _sealing(changed, code, moment) != _sealing(register, code, moment):
-            next_epoch(directory, moment, changed)
-        else:
-            write_register(directory, changed, _now())
-        changes += [
-            Change(KeyKind(one.use.value), code, one.key_id, max(moment, one.term.valid_from))
-            for one in given
-            if one not in before
-        ]
-    return tuple(changes)
+    with alone(directory):
+        return tuple(
+            change
+            for code, given in registered.items()
+            for change in _registered(directory, code, given)
+        )
+
+
+def _registered(directory: Path, code: str, given: Sequence[PublicKey]) -> list[Change]:
+    register = read_register(directory)
+    before = register.organisations.get(code, ())
+    if tuple(given) == tuple(before):
+        return []
+    check_continues(code, before, given)
+    changed = with_keys(register, code, given)
+    moment = announced(_now(), None)
+    if _sealing(changed, code, moment) != _sealing(register, code, moment):
+        add_epoch(directory, moment, changed)
+    else:
+        write_register(directory, changed, _now())
+    return [
+        Change(KeyKind(one.use.value), code, one.key_id, max(moment, one.term.valid_from))
+        for one in given
+        if one not in before
+    ]
 
 
 def check_continues(code: str, before: Sequence[PublicKey], now: Sequence[PublicKey]) -> None:

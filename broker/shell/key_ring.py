@@ -110,6 +110,11 @@ class OwnKeys:
         return self._keys
 
 
+def keys_now(held: AgencyKeys | OwnKeys) -> AgencyKeys:
+    """The keys of a client, whether they were given once or are followed."""
+    return held.current() if isinstance(held, OwnKeys) else held
+
+
 class KeyRing:
     """The keys in force at a moment, read again when any were made, ended, revoked or destroyed."""
 

@@ -38,6 +38,7 @@ from broker.shell.epochs import (
 from broker.shell.key_errors import KeysError
 from broker.shell.key_files import (
     SECRET_BYTES,
+    alone,
     as_text,
     from_text,
     load_x25519,
@@ -133,8 +134,13 @@ def make_keys(
 
     `registered`: organisations that keep their own private keys and registered the public ones.
     """
-    given = registered or {}
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with alone(directory):
+        _make_keys(directory, organisations, registered or {})
+
+
+def _make_keys(
+    directory: Path, organisations: Sequence[str], given: Mapping[str, Sequence[PublicKey]]
+) -> None:
     own = directory / "broker"
     own.mkdir(exist_ok=True, mode=0o700)
     for name in ("linkage", "pairwise", "rows"):
@@ -153,30 +159,34 @@ def make_keys(
             _make_data_keys(directory, epoch, register)
 
 
-def next_epoch(
-    directory: Path,
-    since: datetime.datetime,
-    register: KeyRegister | None = None,
-) -> Epoch:
-    """Makes the keys of one more epoch and announces it: in force from `since`. Raises KeysError.
+def next_epoch(directory: Path, since: datetime.datetime) -> Epoch:
+    """Makes the keys of one more epoch and announces it: in force from `since`. Raises KeysError."""
+    with alone(directory):
+        return add_epoch(directory, since, read_register(directory))
 
-    Keys first, the list after, so that whoever finds it in the list finds its keys. With `register`
-    the keys of organisations change with it: epochs that are announced for later follow it too.
+
+def add_epoch(directory: Path, since: datetime.datetime, keys: KeyRegister) -> Epoch:
+    """The same with a register that changes with it, for who has the folder alone.
+
+    Keys first, the list after, so that whoever finds it in the list finds its keys. Epochs that are
+    announced for later follow the register too.
     """
     own = directory / "broker"
     epochs = read_epochs(own)
     since = since.replace(microsecond=0)
     current = epoch_at(epochs, _now())
-    if since <= current.since or any(one.since == since for one in epochs):
+    same = next((one for one in epochs if one.since == since), None)
+    if since <= current.since or (same is not None and since <= _now()):
         raise KeysError(f"{current.name} is in force from {current.since}: choose a later time")
     number = max(int(one.name.removeprefix("epoch-")) for one in epochs) + 1
-    fresh = Epoch(f"epoch-{number}", since)
+    # Two changes that are announced for one moment share an epoch.
+    fresh = same or Epoch(f"epoch-{number}", since)
     _make_epochs(directory, (fresh,))
-    keys = register or read_register(directory)
     _make_data_keys(directory, fresh, keys)
     for later in (one for one in epochs if one.since > since and one.holds(Kind.DATA)):
         _make_data_keys(directory, later, keys)
-    announced = tuple(sorted((*epochs, fresh), key=lambda one: one.since))
+    added = () if same else (fresh,)
+    announced = tuple(sorted((*epochs, *added), key=lambda one: one.since))
     write_epochs(own, announced)
     write_register(directory, _with_epochs(directory, keys, announced), _now())
     return fresh
