@@ -274,7 +274,8 @@ async def receipts_of(settings: Settings, organisation: str) -> list[ReceiptCont
 
 def _opened(message: Alert | Receipt, keys: AgencyKeys) -> bytes:
     organisation = keys.identity.organisation
-    key = unwrap(organisation, message.key_id, message.wrapped_key, keys.sealing_key)
+    own = (keys.sealing_key, *keys.earlier_sealing)
+    key = unwrap(organisation, message.key_id, message.wrapped_key, *own)
     return unpad(unseal(key, message.sealed, sealed_for(organisation, message.set_id)))
 
 
