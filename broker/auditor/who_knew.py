@@ -22,17 +22,20 @@ from broker.auditor.recorded import (
 )
 
 ANSWERS = frozenset({"acknowledge", "consider", "act", "no_further_action"})
+FATE_MODE = "FATE"
+"""Mode of the leaf by which a publisher learns what an organisation did with its statement."""
 MANUAL = "manual"
 """Channel of an organisation without a connection: who passed an alert on answers for it."""
-TOLD, WITHDRAWN, NOTICE, WAITS, SETTLED, REFUSED = (
+TOLD, WITHDRAWN, FATE, NOTICE, WAITS, SETTLED, REFUSED = (
     "told",
     "told and later withdrawn",
+    "told what came of it",
     "told that it is withdrawn",
     "waits for a person",
     "waited and was decided later",
     "not told",
 )
-STANDINGS = (TOLD, WITHDRAWN, NOTICE, WAITS, SETTLED, REFUSED)
+STANDINGS = (TOLD, WITHDRAWN, FATE, NOTICE, WAITS, SETTLED, REFUSED)
 """What can have come of one decision; each has exactly one."""
 
 
@@ -260,6 +263,8 @@ def _standing(one: RecordedDecision, withdrawn: Withdrawn | None, *, settled: bo
         return TOLD if withdrawn is None else WITHDRAWN
     if _takes_back(one):
         return NOTICE
+    if one.mode == FATE_MODE:
+        return FATE
     if one.outcome == "REVIEW":
         return SETTLED if settled else WAITS
     return REFUSED

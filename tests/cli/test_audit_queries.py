@@ -106,10 +106,11 @@ def test_an_event_in_words(broker: Command, rehearsal: Path) -> None:
 
     assert (said.code, said.err) == (0, "")
     assert f"{SW} (harm_place): told and later withdrawn" in words
-    assert "withdrawn Thu 2026-11-19 19:20:00 UTC in round 1: retracted" in words
+    assert "withdrawn Thu 2026-11-19 19:20:00 UTC in round 2: retracted" in words
     assert "acknowledged Thu 2026-11-19 18:00:00 UTC, in time: due " in words
+    assert "ADV-WM-001:advocate (originator): told what came of it" in words
     assert "E08000025:csc (adjacent): not told because: no_nexus" in words
-    assert "14 decisions: 4 told and later withdrawn" in words
+    assert "15 decisions: 4 told and later withdrawn, 1 told what came of it" in words
     assert "Who is not named was not evaluated" in words
     assert "Ledger verified: " in words
     assert "by the key that lies beside it" in words
