@@ -22,12 +22,13 @@ from broker.auditor.report import BadLedgerError
 from broker.auditor.who_knew import Question, who_knew
 from broker.ledger import read_entries
 from broker.model.types import DecisionSet
+from broker.record import link_record
+from broker.shell.ledger_worker import record_set as as_record
 from tests.auditor.ledgers import (
     ORGANISATIONS,
     accepted,
     action,
     decided,
-    link_record,
     part_id_of,
     rejected,
     source,
@@ -35,7 +36,6 @@ from tests.auditor.ledgers import (
     write_ledger,
     write_shard,
 )
-from tests.auditor.ledgers import record_set as as_record
 from tests.builders import NOW
 
 SECOND = datetime.timedelta(seconds=1)
@@ -101,7 +101,8 @@ def test_the_index_says_what_the_whole_ledger_says(
         for _ in range(4):
             asked = data.draw(questions(recorded))
             assert tuple(ask_all(database, ledger, asked)) == who_knew(recorded, asked)
-        limit, after, found = data.draw(st.integers(1, 9)), None, []
+        limit, after = data.draw(st.integers(1, 9)), None
+        found: list[Any] = []
         while True:
             page = ask(database, ledger, Question(), limit=limit, after=after)
             found += page.found

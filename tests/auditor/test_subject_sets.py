@@ -27,6 +27,7 @@ from broker.auditor.subject_sets import (
 from broker.auditor.who_knew import Question, who_knew
 from broker.model.canonical import digest_text
 from broker.model.sealing import unseal
+from broker.model.types import DecisionSet
 from broker.record import subject_tag
 from broker.shell.keys import read_subject_keys
 from tests.auditor.replayed import acts, scenarios, write
@@ -129,11 +130,16 @@ def test_a_certificate_speaks_of_the_token_that_it_was_made_for() -> None:
 
 def test_every_round_of_every_part_has_the_tag_in_its_rows(tmp_path: Path) -> None:
     """Also a round that only takes something back."""
-    sets = []
+    sets: list[DecisionSet] = []
+
+    def kept(one: DecisionSet) -> DecisionSet:
+        sets.append(one)
+        return one
+
     write(
         tmp_path / "ledger",
         (*scenarios(), *acts()),
-        forge=lambda one: sets.append(one) or one,  # type: ignore[func-returns-value]
+        forge=kept,
     )
     rows_key = _rows_key(tmp_path / "ledger")
     keys = read_subject_keys(tmp_path / "ledger" / "keys" / "subjects.db")

@@ -40,13 +40,13 @@ from broker.ledger import (
 from broker.model import types as t
 from broker.model.codec import CodecError, decode, encode, to_json_value
 from broker.model.envelope import (
-    HPKE,
     IntakeEpoch,
     SigningIdentity,
     seal_statement,
     signed_of,
     signing_input,
 )
+from broker.model.opening import HPKE
 from broker.model.sealer import Sealer
 from broker.model.sealing import DataKey
 from broker.model.values import SourcePosition

@@ -14,7 +14,7 @@ from broker.auditor.verify import verify_ledger
 from broker.client.connection import producer_of
 from broker.model import types as t
 from broker.model.codec import encode
-from broker.model.envelope import seal_statement, signing_input
+from broker.model.envelope import seal_statement, signed_of, signing_input
 from broker.model.types import ConcernEvent, Envelope, ReceiptContent
 from broker.shell.keys import load_agency_keys
 from tests.simulation.harness import Broker, fresh_event, receipts_of
@@ -71,7 +71,7 @@ def unsealed(broker: Broker, event: ConcernEvent) -> bytes:
         sealed_body=b"not sealed at all",
         signature=b"",
     )
-    signature = keys.identity.key.sign(signing_input(envelope))
+    signature = keys.identity.key.sign(signing_input(signed_of(envelope)))
     return encode(msgspec.structs.replace(envelope, signature=signature))
 
 

@@ -8,6 +8,7 @@ import datetime
 import itertools
 import sqlite3
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def test_the_run_erases_whose_time_has_run_out_and_nobody_else(running: Broker) 
     settings = running.settings
     old, recent, held = (planted(running) for _ in range(3))
     for _, token in (old, recent, held):
-        eventually(lambda token=token: token in keys_of(running))
+        eventually(partial(has_key, running, token))
     long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=60)
     with contextlib.closing(sqlite3.connect(settings.keys_dir / "subjects.db")) as database:
         database.execute(
@@ -158,8 +159,8 @@ def test_a_kill_at_any_step_ends_in_a_finished_erasure(running: Broker) -> None:
     for points in itertools.zip_longest(*by_process):
         armed = {point.split(".")[0]: point for point in points if point}
         event, token = planted(running)
-        eventually(lambda token=token: token in keys_of(running))
-        eventually(lambda event=event: bool(told(running, event.event_id)))
+        eventually(partial(has_key, running, token))
+        eventually(partial(told, running, event.event_id))
         recipients = told(running, event.event_id).total()
         key = keys_of(running)[token]
         for name, point in armed.items():
@@ -169,12 +170,12 @@ def test_a_kill_at_any_step_ends_in_a_finished_erasure(running: Broker) -> None:
         for name, point in armed.items():
             assert running.died(name, DIES_WITHIN_S), f"{name} never reached {point}"
             running.start(name)
-        eventually(lambda action=action: bool(certified(running, action)))
+        eventually(partial(certified, running, action))
         (certificate,) = certified(running, action)
 
         assert certificate["told"] == recipients, points
         assert token not in keys_of(running)
-        eventually(lambda token=token: not traces(settings.data_dir / "state", token.encode()))
+        eventually(partial(has_no_trace, settings.data_dir / "state", token))
         assert not traces(settings.keys_dir, key), points
     assert verify_ledger(settings.ledger_dir, keys=None, allow_open=True).ok
 
@@ -201,6 +202,16 @@ async def ask(running: Broker, token: str) -> str:
 
 def certified(running: Broker, action: str) -> list[dict[str, Any]]:
     return list(retention.certificates(running.settings, action))
+
+
+def has_key(running: Broker, token: str) -> bool:
+    """Whether the subject's key is held."""
+    return token in keys_of(running)
+
+
+def has_no_trace(folder: Path, token: str) -> bool:
+    """Whether no file below holds the token."""
+    return not traces(folder, token.encode())
 
 
 def traces(folder: Path, trace: bytes) -> list[str]:
