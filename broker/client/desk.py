@@ -43,7 +43,9 @@ class HeldPart(msgspec.Struct, frozen=True):
 class Desk:
     """The duty desk at one broker. Open it with `Desk.connect`."""
 
-    def __init__(self, keys: AgencyKeys | OwnKeys, settings: Settings, publisher: Publisher) -> None:
+    def __init__(
+        self, keys: AgencyKeys | OwnKeys, settings: Settings, publisher: Publisher
+    ) -> None:
         """`publisher` publishes as the desk."""
         self._held = keys
         self._settings = settings

@@ -32,7 +32,9 @@ from broker.shell.settings import Settings
 class Responder:
     """One organisation's answers. Open it with `Responder.connect`."""
 
-    def __init__(self, keys: AgencyKeys | OwnKeys, settings: Settings, publisher: Publisher) -> None:
+    def __init__(
+        self, keys: AgencyKeys | OwnKeys, settings: Settings, publisher: Publisher
+    ) -> None:
         """`publisher` publishes as the organisation."""
         self._held = keys
         self._settings = settings

@@ -116,9 +116,7 @@ def write(
     policy = POLICY if settings is SETTINGS else load_policy(settings)
     connected = load_connected(settings.organisations_dir / "connected.yaml")
     with new_ledger(folder, "test", policy.reference, connected) as recorder:
-        flow = OfflineFlow(
-            policy, recorder.reception, recorder.subject_key, recorder.destroy_key
-        )
+        flow = OfflineFlow(policy, recorder.reception, recorder.subject_key, recorder.destroy_key)
         for offset, (statement, at) in enumerate(statements):
             is_act = isinstance(statement, t.Action)
             owner = statement.organisation if is_act else statement.publisher  # type: ignore[union-attr]

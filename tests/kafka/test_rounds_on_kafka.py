@@ -54,7 +54,7 @@ def told(running: Broker, event_id: str) -> Counter[str]:
     return Counter({who: n for (event, who), n in found.alerts.items() if event == event_id})
 
 
-def eventually(what: Callable[[], bool]) -> None:
+def eventually(what: Callable[[], object]) -> None:
     """Returns when it holds; fails where it does not in time."""
     deadline = time.monotonic() + WITHIN_S
     while not what():
