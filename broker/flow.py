@@ -21,7 +21,7 @@ from broker.decide import (
     within_limits,
     within_words,
 )
-from broker.intake import part_binding
+from broker.intake import part_binding, subject_name
 from broker.link import link
 from broker.locate import candidates
 from broker.model.codec import decode
@@ -133,7 +133,9 @@ def part_input(part: Part, order: int, parts_key: bytes) -> PartInput:
     """The part with its event opened, as the flow takes it. `order` is its place in the stream."""
     held = unpack(unseal(parts_key, part.sealed, part_binding(part.part_id)))
     event = decode(held.event, ConcernEvent)
-    subject = next((one for one in event.subjects if one.subject_ref == part.subject_ref), None)
+    names = (subject_name(event.publisher, one.subject_ref) for one in event.subjects)
+    named = dict(zip(names, event.subjects, strict=True))
+    subject = None if part.subject_ref is None else named.get(part.subject_ref)
     return PartInput(
         part_id=part.part_id,
         part_key=part.part_key,

@@ -31,7 +31,7 @@ from broker.intake.parts import (
     resolve_event,
     seen_parts,
 )
-from broker.intake.split import PartKey, part_id, part_keys
+from broker.intake.split import PartKey, part_id, part_keys, subject_name
 
 __all__ = [
     "ENTRY_ONLY",
@@ -66,5 +66,6 @@ __all__ = [
     "retract_parts",
     "sealed_erasure",
     "seen_parts",
+    "subject_name",
     "without",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from broker.intake.identity import AliasEntry, Resolution, identifier_token, resolve
-from broker.intake.split import part_id, part_keys
+from broker.intake.split import part_id, part_keys, subject_name
 from broker.model.sealing import seal
 from broker.model.statement import SealedPart, Statement, pack
 from broker.model.types import ConcernEvent, Part, PartKind, PartStep
@@ -25,6 +25,7 @@ class SeenPart(msgspec.Struct, frozen=True, array_like=True):
     part_key: str
     kind: PartKind
     subject_ref: str | None
+    """Which child of the event, by `subject_name`."""
 
 
 class SeenEntry(msgspec.Struct, frozen=True):
@@ -95,7 +96,7 @@ def seen_parts(event: ConcernEvent, resolutions: Sequence[Resolution]) -> tuple[
             kind=key.kind,
             subject_ref=None
             if key.subject_index is None
-            else event.subjects[key.subject_index].subject_ref,
+            else subject_name(event.publisher, event.subjects[key.subject_index].subject_ref),
         )
         for key, resolution in zip(part_keys(event), resolutions, strict=True)
     )
@@ -128,7 +129,9 @@ def parts_of(
             publisher=event.publisher,
             kind=key.kind,
             part_key=resolution.token,
-            subject_ref=None if index is None else event.subjects[index].subject_ref,
+            subject_ref=None
+            if index is None
+            else subject_name(event.publisher, event.subjects[index].subject_ref),
             part_count=len(keys),
             received_at=seen.received_at,
             source_topic=seen.source.topic,

@@ -43,6 +43,15 @@ def part_keys(event: ConcernEvent) -> tuple[PartKey, ...]:
     return ()
 
 
+def subject_name(publisher: str, subject_ref: str) -> str:
+    """How parts and intake's state name a subject of an event: by a hash of the publisher's own name.
+
+    A reference should say nothing of the person and people write names all the same. It is equal for
+    equal references of one publisher, so that a correction finds the child that it is about.
+    """
+    return digest_text("subject_ref", publisher, subject_ref)[:ID_HEX]
+
+
 def part_id(publisher: str, event_id: str, version: int, key: str) -> str:
     """Identity of a part: hash of who said it, event id, version and part key."""
     return digest_text("part", publisher, event_id, str(version), key)[:ID_HEX]

@@ -22,6 +22,7 @@ from broker.shell.certificates import (
 )
 from broker.shell.denials import denials_log
 from broker.shell.embedded import EmbeddedKafka
+from broker.shell.epochs import write_private
 from broker.shell.keys import KeysError
 from broker.shell.settings import Settings
 
@@ -109,11 +110,17 @@ def _store(prefix: str, pair: Pair, authority: str) -> dict[str, str]:
         f"{prefix}ssl.client.auth": "required",
         f"{prefix}ssl.enabled.protocols": "TLSv1.3",
         f"{prefix}ssl.keystore.type": "PEM",
-        f"{prefix}ssl.keystore.certificate.chain": pair.certificate.read_text(),
-        f"{prefix}ssl.keystore.key": pair.key.read_text(),
+        f"{prefix}ssl.keystore.location": str(_together(pair).resolve()),
         f"{prefix}ssl.truststore.type": "PEM",
         f"{prefix}ssl.truststore.certificates": authority,
     }
+
+
+def _together(pair: Pair) -> Path:
+    """Key and certificate in one file beside them, as Kafka reads them: never in its properties."""
+    path = pair.key.with_suffix(".store")
+    write_private(path, pair.key.read_bytes() + pair.certificate.read_bytes())
+    return path
 
 
 def _security(settings: Settings, owner: str, *, process: bool) -> Mapping[str, Any]:
