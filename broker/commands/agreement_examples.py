@@ -62,7 +62,7 @@ def cases_of(path: Path) -> tuple[tuple[Case, int | None], ...]:
         raw = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
         plain = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
         cases = msgspec.convert(plain, list[Case])
-    except (OSError, UnicodeDecodeError, YAMLError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, YAMLError, RecursionError) as error:
         raise PolicyFileError(path, "", f"cannot be read as examples ({error})") from None
     return tuple((case, raw.lc.item(number)[0] + 1) for number, case in enumerate(cases))
 

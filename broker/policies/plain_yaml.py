@@ -37,7 +37,10 @@ def read_plain(text: str) -> Any:
     if not lines:
         raise NotPlainError
     reader = _Reader(lines)
-    value = reader.block(lines[0][0])
+    try:
+        value = reader.block(lines[0][0])
+    except RecursionError:
+        raise NotPlainError from None
     if reader.at != len(lines):
         raise NotPlainError
     return value

@@ -53,6 +53,9 @@ def read_yaml(path: Path) -> Any:
         problem = getattr(error, "problem", None) or type(error).__name__
         where = f"line {line}" if line else ""
         raise PolicyFileError(path, where, f"cannot be read as YAML ({problem})", line) from None
+    except ValueError as error:
+        # A date that no calendar has, or a number that is none: YAML's own reader trips over them.
+        raise PolicyFileError(path, "", f"holds a value that is none ({error})") from None
 
 
 def _value_of(text: str) -> Any:

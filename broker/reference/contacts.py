@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -35,7 +35,7 @@ def load_contacts(organisations_dir: Path, register: Register) -> Mapping[str, t
         return {}
     try:
         found = _Contacts.model_validate(YAML(typ="safe").load(path))
-    except (YAMLError, ValidationError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         what = f"it must hold `by_kind` and may hold `organisations`, lists of roles ({error})"
         raise ReferenceDataError(path, None, what) from None
     kinds = {placed.row.kind for placed in register.values()}

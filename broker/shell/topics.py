@@ -167,7 +167,7 @@ def load_topics(path: Path = TOPICS_FILE) -> TopicsFile:
     """Read and check a topics file. Raises TopicsError naming the file, the topic and the field."""
     try:
         raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except (OSError, YAMLError) as error:
+    except (OSError, YAMLError, ValueError, RecursionError) as error:
         raise TopicsError(f"{path} cannot be read as YAML: {error}") from error
     try:
         return TopicsFile.model_validate(raw)

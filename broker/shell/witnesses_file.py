@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -95,7 +95,7 @@ def read_witnesses(path: Path | None) -> WitnessPolicy:
             f"{path} cannot be read ({error.strerror}): name the witnesses' file in BROKER_WITNESSES, "
             "or unset it to run without witnesses"
         ) from error
-    except (YAMLError, ValidationError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise WitnessesError(f"{path} is no file of witnesses: {error}") from error
     return WitnessPolicy(
         witnesses=tuple(

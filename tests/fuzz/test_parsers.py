@@ -55,7 +55,6 @@ def test_no_bytes_crash_a_parser(name: str) -> None:
 
     @settings(
         max_examples=CASES[name],
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
     )

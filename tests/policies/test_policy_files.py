@@ -59,6 +59,8 @@ def spoil(policies: Path, name: str, old: str, new: str) -> None:
         (BASELINE, "- id: police-address", "- id: police", r"police is there twice"),
         (BASELINE, "id: national-baseline", "id: national-base", r"as its folder is called"),
         (BASELINE, "data_items:", "data_items: [", r"line \d+: cannot be read as YAML"),
+        (BASELINE, "2026-03-01", "2026-02-31", r"holds a value that is none"),
+        (BASELINE, "data_items:", "deep: " + "[" * 3000, r"cannot be read|nested too deeply"),
         (BASELINE, "transform: generalise", "transform: pseudonymise", r"cannot be shown by"),
         (BASELINE, "dpia_ref: DPIA-NB-1 (invented)", "dpia: x", r"dpia"),
         (
