@@ -19,6 +19,18 @@ from broker.shell.embedded.configuration import BEHAVIOUR
 hypothesis.settings.register_profile("laws", deadline=None)
 hypothesis.settings.load_profile("laws")
 
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server of this test run; skips, loudly, where it is not installed."""
+    from tests.ledger import postgres as server
+
+    if not server.INITDB:
+        pytest.skip(server.MISSING)
+    with server.cluster() as address:
+        yield address
+
+
 KAFKA_IMAGE = "apache/kafka:4.3.0"
 
 

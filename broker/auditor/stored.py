@@ -31,7 +31,8 @@ from broker.ledger import (
     parse_witness_key,
     root_of,
 )
-from broker.ledger.database import FORMAT, INDEX_BITS, SCHEMA
+from broker.ledger.database import FORMAT, INDEX_BITS
+from broker.ledger.sqlite import SCHEMA
 
 SHAPE = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 

@@ -12,6 +12,7 @@ from broker.ledger.cosignatures import (
     with_cosignatures,
     witness_key,
 )
+from broker.ledger.database import Connection
 from broker.ledger.notes import (
     Checkpoint,
     NoteError,
@@ -24,6 +25,7 @@ from broker.ledger.notes import (
     verifier_key,
     verifier_keys,
 )
+from broker.ledger.opening import open_connection
 from broker.ledger.reading import read_entries
 from broker.ledger.store import ShardStore, folder_of
 from broker.ledger.tiles import (
@@ -70,6 +72,7 @@ __all__ = [
     "TILE_WIDTH",
     "Checkpoint",
     "Committed",
+    "Connection",
     "ContradictionError",
     "Delivery",
     "Edge",
@@ -105,6 +108,7 @@ __all__ = [
     "leaf_hash",
     "node_hash",
     "open_checkpoint",
+    "open_connection",
     "parse_verifier_key",
     "parse_verifier_keys",
     "parse_witness_key",

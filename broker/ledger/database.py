@@ -1,64 +1,90 @@
-"""The database of one shard: SQLite in WAL mode, every commit on disk before it counts.
+"""The rows of one shard's store, in whatever database they lie: what both dialects say alike.
 
 What is in it is the record; the files that outsiders read are derived from it. A log's entries carry
 their leaf hashes, `node` the hashes of higher tiles, and `log.peaks` the tree's edge, so that growing
-a log reads none of its past.
+a log reads none of its past. Where SQL differs, `sqlite.py` and `postgres.py` each say it their way.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import msgspec
 
 from broker.ledger.tree import HASH_BYTES, Edge
-from broker.ledger.values import LedgerError
 
-FILE = "store.db"
 FORMAT = 1
 WAIT_S = 30.0
-PAGE_BYTES = 8192
-CACHE_KIB = 32_768
-CHECKPOINT_PAGES = 2_000
+"""How long a writer waits for another one's transaction."""
 INDEX_BITS = 40
 UNPUBLISHED = -1
+IDS_AT_ONCE = 500
 
-SCHEMA = f"""
-PRAGMA page_size={PAGE_BYTES};
-PRAGMA journal_mode=WAL;
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS writer (
-    only INTEGER PRIMARY KEY CHECK (only = 1), format INTEGER NOT NULL, verifier_key TEXT NOT NULL,
-    epoch INTEGER NOT NULL, next_offset INTEGER NOT NULL, boot TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS log (
-    log_id INTEGER PRIMARY KEY, owner TEXT NOT NULL UNIQUE, origin TEXT NOT NULL,
-    size INTEGER NOT NULL, peaks BLOB NOT NULL, published INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS entry (
-    place INTEGER PRIMARY KEY, hash BLOB NOT NULL, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS node (
-    log_id INTEGER NOT NULL, level INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
-    PRIMARY KEY (log_id, level, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS checkpoint (
-    log_id INTEGER NOT NULL, size INTEGER NOT NULL, note TEXT NOT NULL,
-    PRIMARY KEY (log_id, size)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS signer (verifier_key TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS cosignature (
-    size INTEGER NOT NULL, witness TEXT NOT NULL, line TEXT NOT NULL,
-    PRIMARY KEY (size, witness)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS record (
-    number INTEGER PRIMARY KEY, set_id TEXT NOT NULL UNIQUE,
-    first INTEGER NOT NULL, leaves INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS sidecar (
-    record INTEGER NOT NULL, name TEXT NOT NULL, content BLOB NOT NULL,
-    PRIMARY KEY (record, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outbox (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    topic TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL);
-COMMIT;
-"""
+TABLES: dict[str, tuple[str, ...]] = {
+    "writer": ("only", "format", "verifier_key", "epoch", "next_offset", "boot"),
+    "signer": ("verifier_key",),
+    "log": ("log_id", "owner", "origin", "size", "peaks", "published"),
+    "entry": ("place", "hash", "data"),
+    "node": ("log_id", "level", "number", "hash"),
+    "checkpoint": ("log_id", "size", "note"),
+    "cosignature": ("size", "witness", "line"),
+    "record": ("number", "set_id", "first", "leaves"),
+    "sidecar": ("record", "name", "content"),
+    "outbox": ("sequence", "topic", "key", "value"),
+}
+"""Every table of a store and its columns; a test holds both dialects to it."""
+
+
+class Rows(Protocol):
+    """The answer to one query."""
+
+    def fetchone(self) -> Any:
+        """The next row, None at the end."""
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """What a database must do to hold a shard. Queries have `?` for their values.
+
+    A transaction keeps everything inside it, on disk, or nothing; no two of one shard run at once.
+    """
+
+    shown: str
+    """How a sentence names it; holds no password."""
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What it raises when it cannot do what it is told."""
+
+    def execute(self, query: str, values: Sequence[Any] = ()) -> Rows:
+        """Runs one statement."""
+
+    def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Runs one statement for each row of values."""
+
+    def insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Adds many rows, in order."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Everything inside is kept, on disk, or nothing is; other writers wait meanwhile."""
+
+    def unsynced_transaction(self) -> AbstractContextManager[None]:
+        """A transaction that a power cut may undo, for what can be done again; it waits for no disk."""
+
+    def assert_held(self) -> None:
+        """Raises LedgerError where other writers may not be waiting any more for this transaction."""
+
+    def others_wrote(self) -> int:
+        """A number that changes when another connection has committed; asked in a transaction."""
+
+    def close(self) -> None:
+        """Closes the connection; whatever was committed stays."""
 
 
 class LogRow(msgspec.Struct, frozen=True):
@@ -78,58 +104,21 @@ class LogRow(msgspec.Struct, frozen=True):
 
 
 class Database:
-    """The connection of one process, and its transactions."""
+    """The rows of a shard on one connection."""
 
-    def __init__(self, directory: Path) -> None:
-        """Opens or makes `store.db` in `directory`. Raises LedgerError where that cannot be."""
-        directory.mkdir(parents=True, exist_ok=True)
-        self.path = directory / FILE
-        try:
-            self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=WAIT_S)
-            self.path.chmod(0o600)
-            self._connection.executescript(SCHEMA)
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-            self._connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-        except (sqlite3.Error, OSError) as error:
-            raise LedgerError(
-                f"{self.path} cannot be opened as a ledger's store ({error}): "
-                "check the disk, or restore the folder from a copy"
-            ) from error
-        self.execute = self._connection.execute
-        self.executemany = self._connection.executemany
-
-    def close(self) -> None:
-        """Closes the store; whatever was committed stays."""
-        self._connection.close()
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Everything inside is kept, on disk, or nothing is; other writers wait meanwhile."""
-        self.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                with contextlib.suppress(sqlite3.Error):
-                    self.execute("ROLLBACK")
-            raise
-
-    @contextlib.contextmanager
-    def unsynced_transaction(self) -> Iterator[None]:
-        """A transaction that a power cut may undo, for what can be done again; it waits for no disk."""
-        self.execute("PRAGMA synchronous=NORMAL")
-        try:
-            with self.transaction():
-                yield
-        finally:
-            self.execute("PRAGMA synchronous=FULL")
-
-    def others_wrote(self) -> int:
-        """A number that changes when another connection has committed."""
-        (version,) = self.execute("PRAGMA data_version").fetchone()
-        return int(version)
+    def __init__(self, connection: Connection) -> None:
+        """The connection is this object's from now on."""
+        self._connection = connection
+        self.shown = connection.shown
+        self.errors = connection.errors
+        self.execute = connection.execute
+        self.executemany = connection.executemany
+        self.insert = connection.insert
+        self.transaction = connection.transaction
+        self.unsynced_transaction = connection.unsynced_transaction
+        self.assert_held = connection.assert_held
+        self.others_wrote = connection.others_wrote
+        self.close = connection.close
 
     def logs(self, *, unpublished: bool = False) -> list[LogRow]:
         """All logs of the shard, the auditors' first; or those with entries yet to publish."""
@@ -154,11 +143,12 @@ class Database:
 
     def add_log(self, owner: str, origin: str) -> LogRow:
         """A new log without entries."""
-        added = self.execute(
-            "INSERT INTO log (owner, origin, size, peaks, published) VALUES (?, ?, 0, x'', ?)",
-            (owner, origin, UNPUBLISHED),
-        )
-        return LogRow(added.lastrowid or 0, owner, origin, Edge(0, ()), UNPUBLISHED)
+        (log_id,) = self.execute(
+            "INSERT INTO log (owner, origin, size, peaks, published) VALUES (?, ?, 0, ?, ?) "
+            "RETURNING log_id",
+            (owner, origin, b"", UNPUBLISHED),
+        ).fetchone()
+        return LogRow(log_id, owner, origin, Edge(0, ()), UNPUBLISHED)
 
     def cosignatures(self, size: int) -> list[str]:
         """Lines by which witnesses cosigned the auditors' log at one size."""
@@ -177,6 +167,21 @@ class Database:
             "SELECT note FROM checkpoint WHERE log_id = ? AND size = ?", (log_id, size)
         ).fetchone()
         return None if row is None else str(row[0])
+
+    def known_sets(self, set_ids: Sequence[str]) -> set[str]:
+        """Those of the set ids that were recorded before."""
+        found: set[str] = set()
+        for start in range(0, len(set_ids), IDS_AT_ONCE):
+            asked = set_ids[start : start + IDS_AT_ONCE]
+            marks = ",".join("?" * len(asked))
+            query = f"SELECT set_id FROM record WHERE set_id IN ({marks})"  # noqa: S608 -- only question marks are put in
+            found.update(set_id for (set_id,) in self.execute(query, asked))
+        return found
+
+    def last_record(self) -> int:
+        """Number of the newest set; 0 where none is recorded."""
+        (number,) = self.execute("SELECT coalesce(max(number), 0) FROM record").fetchone()
+        return int(number)
 
 
 def _split(peaks: bytes) -> tuple[bytes, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +40,7 @@ class Publisher:
         self._directory = directory
         self._public_keys = tuple(public_keys)
         self._compared = False
+        self._failures: tuple[type[Exception], ...] = (OSError, *database.errors)
 
     def list_keys(self, public_keys: Sequence[Ed25519PublicKey]) -> None:
         """Keys for verifiers, a line each in `log.vkey`; the next publication compares every log."""
@@ -59,7 +59,7 @@ class Publisher:
             return
         try:
             self._publish(anew=anew)
-        except (OSError, sqlite3.Error) as error:
+        except self._failures as error:
             raise LedgerError(
                 f"{self._directory}: the ledger's files could not be written ({error}); what is "
                 "recorded is safe in the store: see that the disk has room, then start it again"
@@ -150,7 +150,7 @@ class Publisher:
             self._write(log, tile.entries_path, encode_bundle([data for _, data in rows]))
         if len(rows) != tile.width:
             raise LedgerError(
-                f"{self._database.path} lacks entries of {log.origin} from {first} on: "
+                f"{self._database.shown} lacks entries of {log.origin} from {first} on: "
                 "restore the folder from a copy"
             )
         self._write(log, tile.path, b"".join(row[0] for row in rows))
@@ -159,7 +159,7 @@ class Publisher:
         note = self._note(log, log.edge.size)
         if note is None:
             raise LedgerError(
-                f"{self._database.path} lacks the checkpoint of {log.origin} at {log.edge.size}: "
+                f"{self._database.shown} lacks the checkpoint of {log.origin} at {log.edge.size}: "
                 "restore the folder from a copy"
             )
         if log.published == UNPUBLISHED:
@@ -171,6 +171,7 @@ class Publisher:
 
     def _write(self, log: LogRow, name: str, data: bytes) -> None:
         """One file, whole: a reader sees what was there before or all of it."""
+        self._database.assert_held()
         temporary = self._directory / TEMPORARY
         temporary.write_bytes(data)
         target = self._folder(log) / name

@@ -6,16 +6,16 @@ and the position in Kafka, and asserts the writer's epoch. Files are published f
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from broker.ledger.database import FORMAT, Database, LogRow
+from broker.ledger.database import FORMAT, TABLES, Connection, Database, LogRow
 from broker.ledger.notes import NoteError, open_checkpoint, sign_checkpoint, verifier_key
 from broker.ledger.publishing import Publisher
+from broker.ledger.sqlite import SqliteConnection
 from broker.ledger.tiles import MAX_ENTRY_BYTES, TILE_HEIGHT
 from broker.ledger.tree import Growth, extend, leaf_hash, root_of
 from broker.ledger.values import (
@@ -40,11 +40,12 @@ Grown = dict[str, tuple[LogRow, Growth, str]]
 class ShardStore:
     """The one store of a shard. Reads and writes of it belong to one thread."""
 
-    def __init__(self, directory: Path, origin: str, key: Signer) -> None:
+    def __init__(self, directory: Path, origin: str, key: Signer, connection: Connection) -> None:
         """Use `open`."""
         self._origin = origin
         self._signers: tuple[Signer, ...] = (key,)
-        self._database = Database(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._database = Database(connection)
         self._logs: dict[str, LogRow] = {}
         self._others_wrote = 0
         self._publisher = Publisher(self._database, directory, (key.public_key(),))
@@ -58,14 +59,16 @@ class ShardStore:
         origin: str,
         key: Signer,
         listed: Sequence[Ed25519PublicKey] = (),
+        connection: Connection | None = None,
     ) -> ShardStore:
         """Opens or makes the store in `directory`; its logs are signed with `key`.
 
-        `listed`: other keys that it may have been signed with before. Reads none of the entries.
+        `listed`: other keys that it may have been signed with before. With `connection` the rows are
+        there and only the published files in `directory`. Reads none of the entries.
         Raises LedgerError where the folder holds the store of another log, of another key or of a
         newer format.
         """
-        store = cls(directory, origin, key)
+        store = cls(directory, origin, key, connection or SqliteConnection(directory))
         store._introduce(listed)
         return store
 
@@ -84,7 +87,7 @@ class ShardStore:
             for log in self._database.logs():
                 note = self._database.note(log.log_id, log.edge.size) or ""
                 if not self._is_signed(log, note):
-                    self._keep_checkpoint(log, log.edge.size, extend(log.edge, ()))
+                    self._keep_checkpoint(log)
         self._publisher.list_keys(listed)
 
     def _is_signed(self, log: LogRow, note: str) -> bool:
@@ -100,7 +103,7 @@ class ShardStore:
     def _note_signers(self) -> None:
         """Keeps which keys ever signed, so that former checkpoints can be verified too."""
         self._database.executemany(
-            "INSERT OR IGNORE INTO signer VALUES (?)",
+            "INSERT INTO signer VALUES (?) ON CONFLICT DO NOTHING",
             [(verifier_key(self._origin, one.public_key()),) for one in self._signers],
         )
 
@@ -111,8 +114,9 @@ class ShardStore:
     def take_epoch(self) -> int:
         """Takes the shard over: from now on every writer with an older epoch is refused."""
         with self._database.transaction():
-            self._database.execute("UPDATE writer SET epoch = epoch + 1")
-            (epoch,) = self._database.execute("SELECT epoch FROM writer").fetchone()
+            (epoch,) = self._database.execute(
+                "UPDATE writer SET epoch = epoch + 1 RETURNING epoch"
+            ).fetchone()
         return int(epoch)
 
     def commit(
@@ -133,9 +137,10 @@ class ShardStore:
                 grown = self._append(fresh)
                 self._fill_outbox(fresh, grown, render)
                 self._database.execute("UPDATE writer SET next_offset = ?", (next_offset,))
-        except sqlite3.Error as error:
+        except self._database.errors as error:
             raise LedgerError(
-                f"{self._origin}: the batch was not recorded and nothing of it is kept ({error}): "
+                f"{self._origin}: the batch was not recorded and nothing of it is kept "
+                f"({_said(error)}): "
                 "see that the disk has room and can be written, then start the ledger again"
             ) from error
         for owner, (log, growth, _) in grown.items():
@@ -193,7 +198,7 @@ class ShardStore:
             row = self._database.execute("SELECT format, verifier_key FROM writer").fetchone()
             if row is None:
                 log = self._database.add_log(AUDITORS, self._origin)
-                self._keep_checkpoint(log, 0, extend(log.edge, ()))
+                self._keep_checkpoint(log)
                 self._database.execute(
                     "INSERT INTO writer VALUES (1, ?, ?, 0, 0, '')", (FORMAT, own_key)
                 )
@@ -201,10 +206,10 @@ class ShardStore:
             if row[1] == own_key:
                 self._note_signers()
         if row[0] != FORMAT:
-            raise LedgerError(f"{self._database.path} has format {row[0]}, this broker {FORMAT}")
+            raise LedgerError(f"{self._database.shown} has format {row[0]}, this broker {FORMAT}")
         if row[1] not in known:
             raise LedgerError(
-                f"{self._database.path} belongs to {row[1]}, not to {own_key}: "
+                f"{self._database.shown} belongs to {row[1]}, not to {own_key}: "
                 "a log keeps its name and its key; restore them, or begin a new ledger elsewhere"
             )
 
@@ -223,20 +228,21 @@ class ShardStore:
 
     def _claim(self, sets: Sequence[RecordSet]) -> list[RecordSet]:
         """The sets that are new, with their ids and sidecars written."""
-        fresh: list[RecordSet] = []
-        sidecars: list[tuple[int, str, bytes]] = []
-        first = self._log(AUDITORS).edge.size
+        known = self._database.known_sets([one.set_id for one in sets])
+        fresh: dict[str, RecordSet] = {}
         for one in sets:
-            added = self._database.execute(
-                "INSERT OR IGNORE INTO record (set_id, first, leaves) VALUES (?, ?, ?)",
-                (one.set_id, first, len(one.leaves)),
-            )
-            if added.rowcount == 1:
-                fresh.append(one)
-                first += len(one.leaves)
-                sidecars += [(added.lastrowid or 0, *sidecar) for sidecar in one.sidecars]
-        self._database.executemany("INSERT INTO sidecar VALUES (?, ?, ?)", sidecars)
-        return fresh
+            if one.set_id not in known:
+                fresh.setdefault(one.set_id, one)
+        first = self._log(AUDITORS).edge.size
+        records: list[tuple[int, str, int, int]] = []
+        sidecars: list[tuple[int, str, bytes]] = []
+        for number, one in enumerate(fresh.values(), self._database.last_record() + 1):
+            records.append((number, one.set_id, first, len(one.leaves)))
+            first += len(one.leaves)
+            sidecars += [(number, *sidecar) for sidecar in one.sidecars]
+        self._database.insert("record", TABLES["record"], records)
+        self._database.insert("sidecar", TABLES["sidecar"], sidecars)
+        return list(fresh.values())
 
     def _append(self, fresh: Sequence[RecordSet]) -> Grown:
         """Every leaf in its log, in order; each log that grew is signed once, at its new size."""
@@ -247,39 +253,51 @@ class ShardStore:
             for delivery in one.deliveries:
                 leaves.setdefault(folder_of(delivery.recipient), []).append(delivery.leaf)
         grown: Grown = {}
+        rows: list[tuple[int, bytes, bytes]] = []
         for owner, entries in leaves.items():
             log = self._log(owner)
             hashes = [leaf_hash(entry) for entry in entries]
             growth = extend(log.edge, hashes)
             start = log.place(log.edge.size)
-            self._database.executemany(
-                "INSERT INTO entry VALUES (?, ?, ?)",
-                zip(range(start, start + len(entries)), hashes, entries, strict=True),
-            )
-            self._keep_nodes(log, growth)
-            grown[owner] = log, growth, self._keep_checkpoint(log, growth.edge.size, growth)
+            rows += zip(range(start, start + len(entries)), hashes, entries, strict=True)
+            grown[owner] = log, growth, self._sign(log, growth)
+        self._database.insert("entry", TABLES["entry"], rows)
+        self._keep_growth(grown)
         return grown
 
-    def _keep_nodes(self, log: LogRow, growth: Growth) -> None:
-        self._database.execute(
+    def _keep_growth(self, grown: Grown) -> None:
+        """New edges, hashes of higher tiles and signed checkpoints, all logs at once."""
+        grown_logs = [(log, growth) for log, growth, _ in grown.values()]
+        self._database.executemany(
             "UPDATE log SET size = ?, peaks = ? WHERE log_id = ?",
-            (growth.edge.size, b"".join(growth.edge.peaks), log.log_id),
+            [
+                (growth.edge.size, b"".join(growth.edge.peaks), log.log_id)
+                for log, growth in grown_logs
+            ],
         )
-        for height in range(TILE_HEIGHT, growth.edge.size.bit_length(), TILE_HEIGHT):
-            self._database.executemany(
-                "INSERT INTO node VALUES (?, ?, ?, ?)",
-                [
-                    (log.log_id, height // TILE_HEIGHT, number, node)
-                    for number, node in growth.new_nodes(height)
-                ],
-            )
+        nodes = [
+            (log.log_id, height // TILE_HEIGHT, number, node)
+            for log, growth in grown_logs
+            for height in range(TILE_HEIGHT, growth.edge.size.bit_length(), TILE_HEIGHT)
+            for number, node in growth.new_nodes(height)
+        ]
+        self._database.insert("node", TABLES["node"], nodes)
+        self._database.insert(
+            "checkpoint",
+            TABLES["checkpoint"],
+            [(log.log_id, growth.edge.size, note) for log, growth, note in grown.values()],
+        )
 
-    def _keep_checkpoint(self, log: LogRow, size: int, growth: Growth) -> str:
-        note = sign_checkpoint(log.origin, size, root_of(growth.edge), *self._signers)
+    def _sign(self, log: LogRow, growth: Growth) -> str:
+        return sign_checkpoint(log.origin, growth.edge.size, root_of(growth.edge), *self._signers)
+
+    def _keep_checkpoint(self, log: LogRow) -> None:
+        """Signs a log as it is, in the place of what signed that size before."""
         self._database.execute(
-            "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", (log.log_id, size, note)
+            "INSERT INTO checkpoint VALUES (?, ?, ?) "
+            "ON CONFLICT (log_id, size) DO UPDATE SET note = excluded.note",
+            (log.log_id, log.edge.size, self._sign(log, extend(log.edge, ()))),
         )
-        return note
 
     def _fill_outbox(self, fresh: Sequence[RecordSet], grown: Grown, render: Render) -> None:
         """The final bytes of every message, with the proof of its leaf."""
@@ -292,9 +310,7 @@ class ShardStore:
                 next_index[owner] += 1
                 message = render(delivery, _proof(grown[owner], index))
                 messages.append((message.topic, message.key, message.value))
-        self._database.executemany(
-            "INSERT INTO outbox (topic, key, value) VALUES (?, ?, ?)", messages
-        )
+        self._database.insert("outbox", ("topic", "key", "value"), messages)
 
     def _log(self, owner: str) -> LogRow:
         """The log of one owner as this process knows it, read or made where it knows none."""
@@ -311,6 +327,11 @@ def folder_of(organisation: str) -> str:
     So that no code, whatever it is, can lead out of the ledger or stop a shard.
     """
     return quote(organisation, safe="").replace(".", "%2E") or "%"
+
+
+def _said(error: Exception) -> str:
+    """The first line: a database may put values of rows behind it."""
+    return str(error).partition("\n")[0]
 
 
 def _proof(grown: tuple[LogRow, Growth, str], index: int) -> Proof:

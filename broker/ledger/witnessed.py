@@ -33,7 +33,7 @@ class Witnessed:
         note = self._database.note(log.log_id, log.edge.size)
         if note is None:
             raise LedgerError(
-                f"{self._database.path} lacks the checkpoint of {log.origin} at {log.edge.size}: "
+                f"{self._database.shown} lacks the checkpoint of {log.origin} at {log.edge.size}: "
                 "restore the folder from a copy"
             )
         return log.edge.size, with_cosignatures(note, self._database.cosignatures(log.edge.size))
@@ -68,7 +68,8 @@ class Witnessed:
         """Keeps cosignatures of the checkpoint at `size`, on disk; the next publication shows them."""
         with self._database.transaction():
             self._database.executemany(
-                "INSERT OR REPLACE INTO cosignature VALUES (?, ?, ?)",
+                "INSERT INTO cosignature VALUES (?, ?, ?) "
+                "ON CONFLICT (size, witness) DO UPDATE SET line = excluded.line",
                 [(size, key.text, line) for key, line in lines],
             )
             self._database.execute(
@@ -87,7 +88,7 @@ class Witnessed:
     def _log(self) -> LogRow:
         log = self._database.log_of(self._owner)
         if log is None:
-            raise LedgerError(f"{self._database.path} has no log of {self._owner!r}")
+            raise LedgerError(f"{self._database.shown} has no log of {self._owner!r}")
         return log
 
     def _node(self, log: LogRow, level: int, index: int) -> bytes:
@@ -107,7 +108,7 @@ class Witnessed:
             ).fetchall()
         if len(rows) != count:
             raise LedgerError(
-                f"{self._database.path} lacks hashes of {log.origin} at level {level}: "
+                f"{self._database.shown} lacks hashes of {log.origin} at level {level}: "
                 "restore the folder from a copy"
             )
         hashes = [row[0] for row in rows]

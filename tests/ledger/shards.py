@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from broker.ledger import Committed, Delivery, Message, Proof, RecordSet, ShardStore
+from broker.ledger import Committed, Connection, Delivery, Message, Proof, RecordSet, ShardStore
+from broker.ledger.database import TABLES
+from broker.ledger.postgres import PostgresConnection, connect
 
 ORIGIN = "test/s0"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -36,9 +43,75 @@ def plain(delivery: Delivery, proof: Proof) -> Message:
     return Message(f"alerts.v1.{delivery.recipient}", delivery.leaf, value)
 
 
+_store = ""
+
+
+def set_store(url: str) -> None:
+    """Stores are opened in that PostgreSQL from now on; in their folders with ""."""
+    global _store  # noqa: PLW0603 -- what a module of tests runs on, set by one fixture
+    _store = url
+
+
+def schema_of(folder: Path) -> str:
+    """The schema that stands for the store of a folder."""
+    return "t" + sha256(str(folder).encode()).hexdigest()[:20]
+
+
+def connection_of(folder: Path) -> Connection | None:
+    """Where the rows of a folder's shard are; None for the folder itself."""
+    return PostgresConnection(_store, schema_of(folder)) if _store else None
+
+
 def open_store(folder: Path) -> ShardStore:
-    """The store in that folder."""
-    return ShardStore.open(folder, ORIGIN, KEY)
+    """The store in that folder, or the one that stands for it in PostgreSQL."""
+    return ShardStore.open(folder, ORIGIN, KEY, connection=connection_of(folder))
+
+
+def copy_store(folder: Path, to: Path) -> None:
+    """Files and rows of a store, closed or not, as they are now."""
+    shutil.copytree(folder, to)
+    copy_rows(folder, to)
+
+
+def copy_rows(folder: Path, to: Path) -> None:
+    """The rows of a store alone."""
+    if not _store:
+        for name in ("store.db", "store.db-wal"):
+            if (folder / name).exists():
+                shutil.copy(folder / name, to / name)
+        return
+    here, there = schema_of(folder), schema_of(to)
+    PostgresConnection(_store, there).close()
+    with connect(_store) as database, database.transaction():
+        for table in TABLES:
+            database.execute(f"DELETE FROM {there}.{table}")
+            database.execute(
+                f"INSERT INTO {there}.{table} OVERRIDING SYSTEM VALUE SELECT * FROM {here}.{table}"
+            )
+        for name in ("log_log_id_seq", "outbox_sequence_seq"):
+            database.execute(
+                f"SELECT setval('{there}.{name}', last_value, is_called) FROM {here}.{name}"
+            )
+
+
+def remove_store(folder: Path) -> None:
+    """Files and rows."""
+    shutil.rmtree(folder)
+    if _store:
+        with connect(_store) as database:
+            database.execute(f"DROP SCHEMA {schema_of(folder)} CASCADE")
+
+
+def rows_of(folder: Path) -> dict[str, list[Any]]:
+    """Everything that a store says, of which no process may have a connection open in SQLite."""
+    found: dict[str, list[Any]] = {}
+    connection: Any = connect(_store) if _store else sqlite3.connect(folder / "store.db")
+    prefix = f"{schema_of(folder)}." if _store else ""
+    with closing(connection) as database:
+        for table in TABLES:
+            rows = database.execute(f"SELECT * FROM {prefix}{table}").fetchall()
+            found[table] = sorted(map(repr, rows))
+    return found
 
 
 def record(

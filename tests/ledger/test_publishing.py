@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 import sys
@@ -24,7 +23,20 @@ from broker.ledger import (
     publishing,
     read_entries,
 )
-from tests.ledger.shards import a_set, files_of, in_child, open_store, plain, record
+from tests.ledger.shards import (
+    a_set,
+    copy_rows,
+    copy_store,
+    files_of,
+    in_child,
+    open_store,
+    plain,
+    record,
+    remove_store,
+    rows_of,
+)
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 CHANGES_FILES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
 
@@ -38,14 +50,12 @@ def published(folder: Path) -> dict[str, bytes]:
     """What a rebuild from the database alone gives."""
     copy = folder.with_name(f"{folder.name}-anew")
     copy.mkdir()
-    for name in ("store.db", "store.db-wal"):
-        if (folder / name).exists():
-            shutil.copy(folder / name, copy / name)
+    copy_rows(folder, copy)
     store = open_store(copy)
     store.rebuild_tiles()
     store.close()
     found = files_of(copy)
-    shutil.rmtree(copy)
+    remove_store(copy)
     return found
 
 
@@ -133,7 +143,7 @@ def test_a_writer_killed_inside_a_batch_recorded_none_of_it(tmp_path: Path, mess
     store = open_store(tmp_path)
     record(store, many(0, 5), next_offset=5)
     store.close()
-    before = (tmp_path / "store.db").read_bytes()
+    before = rows_of(tmp_path)
     rendered = []
 
     def dies(delivery: Delivery, proof: Proof) -> Message:
@@ -150,7 +160,7 @@ def test_a_writer_killed_inside_a_batch_recorded_none_of_it(tmp_path: Path, mess
     store = open_store(tmp_path)
     assert (store.size(), store.next_offset(), len(store.outbox_after(0, 99))) == (35, 5, 10)
     store.close()
-    assert (tmp_path / "store.db").read_bytes() == before
+    assert rows_of(tmp_path) == before
     assert record(open_store(tmp_path), many(0, 10)).recorded == tuple(
         f"set-{number}" for number in range(5, 10)
     )
@@ -164,7 +174,7 @@ def test_a_kill_at_any_file_leaves_readers_a_whole_log_and_is_mended(tmp_path: P
     store.publish_tiles()
     record(store, [*many(36, 2), a_set(900, recipients=("NEW",))])
     store.close()
-    shutil.copytree(shard, tmp_path / "ready")
+    copy_store(shard, tmp_path / "ready")
     goal = published(shard)
     died = 0
     while in_child(partial(publish_and_die, shard, died + 1)) == -signal.SIGKILL:
@@ -175,8 +185,8 @@ def test_a_kill_at_any_file_leaves_readers_a_whole_log_and_is_mended(tmp_path: P
         mended.publish_tiles()
         mended.close()
         assert files_of(shard) == goal
-        shutil.rmtree(shard)
-        shutil.copytree(tmp_path / "ready", shard)
+        remove_store(shard)
+        copy_store(tmp_path / "ready", shard)
 
     assert died > 20
     assert files_of(shard) == goal
@@ -222,27 +232,6 @@ def test_a_file_gets_to_its_place_whole_or_not_at_all(tmp_path: Path) -> None:
         assert set(opened) == {publishing.TEMPORARY}
 
     assert in_child(work) == 0
-
-
-def test_a_disk_that_refuses_leaves_the_state_as_it_was(tmp_path: Path) -> None:
-    """A write that fails in the middle of a batch: an error in words, nothing kept, then all is well."""
-
-    def work() -> None:
-        store = open_store(tmp_path)
-        epoch = store.take_epoch()
-        record(store, many(0, 5), epoch=epoch, next_offset=5)
-        room = (tmp_path / "store.db-wal").stat().st_size + 65_536
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
-        with pytest.raises(LedgerError, match="nothing of it is kept"):
-            record(store, many(5, 3000), epoch=epoch, next_offset=10)
-        assert (store.size(), store.next_offset()) == (35, 5)
-        assert len(store.outbox_after(0, 99)) == 10
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        record(store, many(5, 3000), epoch=epoch, next_offset=10)
-        store.publish_tiles()
-
-    assert in_child(work) == 0
-    assert len(read_entries(tmp_path, 0)) == 3005 * 7
 
 
 def test_a_folder_that_cannot_be_written_is_named_and_mended_later(tmp_path: Path) -> None:

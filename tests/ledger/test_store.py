@@ -26,7 +26,19 @@ from broker.ledger import (
     read_entries,
     verifier_key,
 )
-from tests.ledger.shards import KEY, ORIGIN, a_set, files_of, open_store, plain, record
+from tests.ledger.shards import (
+    KEY,
+    ORIGIN,
+    a_set,
+    connection_of,
+    files_of,
+    open_store,
+    plain,
+    record,
+    remove_store,
+)
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 PUBLIC = KEY.public_key()
 numbers = st.integers(0, 25)
@@ -47,8 +59,9 @@ def test_every_set_is_recorded_once_whole_in_order_and_proved(drawn: list[list[i
     sent: list[tuple[str, bytes]] = []
     seen: set[int] = set()
     taken = 0
-    with tempfile.TemporaryDirectory() as folder:
-        store = open_store(Path(folder))
+    with tempfile.TemporaryDirectory() as above:
+        folder = Path(above, "s0")
+        store = open_store(folder)
         epoch = store.take_epoch()
         for batch in drawn:
             fresh = [one for at, one in enumerate(batch) if one not in seen | set(batch[:at])]
@@ -85,6 +98,7 @@ def test_every_set_is_recorded_once_whole_in_order_and_proved(drawn: list[list[i
             where = Path(folder, "recipients", owner) if owner else Path(folder)
             assert read_entries(where, 0) == entries
         store.close()
+        remove_store(folder)
 
 
 def _check_proofs(proofs: list[tuple[Delivery, Proof]], logs: dict[str, list[bytes]]) -> None:
@@ -236,20 +250,8 @@ def test_a_log_keeps_its_name_and_its_key(tmp_path: Path) -> None:
     """Opening a store as another log, or with another key, is refused in words."""
     open_store(tmp_path).close()
     with pytest.raises(LedgerError, match="a log keeps its name and its key"):
-        ShardStore.open(tmp_path, "test/s1", KEY)
+        ShardStore.open(tmp_path, "test/s1", KEY, connection=connection_of(tmp_path))
     with pytest.raises(LedgerError, match="a log keeps its name and its key"):
-        ShardStore.open(tmp_path, ORIGIN, Ed25519PrivateKey.generate())
-
-
-def test_a_store_that_is_no_database_is_named(tmp_path: Path) -> None:
-    """The error says which file and what to do."""
-    (tmp_path / "store.db").write_bytes(b"not a database" * 1000)
-    with pytest.raises(LedgerError, match=r"store\.db cannot be opened"):
-        open_store(tmp_path)
-
-
-def test_sealed_facts_are_not_for_every_user_of_the_machine(tmp_path: Path) -> None:
-    """The store holds sealed content; only its owner may read it."""
-    open_store(tmp_path)
-
-    assert (tmp_path / "store.db").stat().st_mode & 0o077 == 0
+        ShardStore.open(
+            tmp_path, ORIGIN, Ed25519PrivateKey.generate(), connection=connection_of(tmp_path)
+        )

@@ -30,8 +30,20 @@ from broker.shell.witness_client import (
 )
 from broker.shell.witnesses_file import Witness, WitnessesError, WitnessPolicy, read_witnesses
 from broker.shell.witnessing import Witnessing
-from tests.ledger.shards import KEY, ORIGIN, a_set, in_child, open_store, record
+from tests.ledger.shards import (
+    KEY,
+    ORIGIN,
+    a_set,
+    connection_of,
+    copy_store,
+    in_child,
+    open_store,
+    record,
+    remove_store,
+)
 from tests.ledger.witness import LITEWITNESS, MISSING, SmallWitness, litewitness, small_witness
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 LOGS = {ORIGIN: verifier_key(ORIGIN, KEY.public_key())}
 
@@ -101,7 +113,7 @@ async def test_a_store_put_back_contradicts(witness: Witness, tmp_path: Path) ->
     """It has fewer entries than the witness cosigned."""
     store = open_store(tmp_path / "s0")
     grow(store, 0)
-    shutil.copytree(tmp_path / "s0", tmp_path / "older")
+    copy_store(tmp_path / "s0", tmp_path / "older")
     grow(store, 20)
     assert isinstance(await asked(witness, store, 0), Cosigned)
 
@@ -125,8 +137,15 @@ async def test_a_witness_that_does_not_know_the_log_or_its_key_has_not_answered(
     witness: Witness, tmp_path: Path
 ) -> None:
     """Not set up for us: an alarm, and no contradiction."""
-    stranger = ShardStore.open(tmp_path / "a", "stranger/s0", KEY)
-    impostor = ShardStore.open(tmp_path / "b", ORIGIN, Ed25519PrivateKey.generate())
+    stranger = ShardStore.open(
+        tmp_path / "a", "stranger/s0", KEY, connection=connection_of(tmp_path / "a")
+    )
+    impostor = ShardStore.open(
+        tmp_path / "b",
+        ORIGIN,
+        Ed25519PrivateKey.generate(),
+        connection=connection_of(tmp_path / "b"),
+    )
 
     assert await asked(witness, stranger, 0) == Unanswered("it answers 404")
     assert await asked(witness, impostor, 0) == Unanswered("it answers 403")
@@ -171,8 +190,8 @@ class Shard:
     def put_back(self, older: Path) -> None:
         """The store's folder as it was."""
         self.store.close()
-        shutil.rmtree(self.folder)
-        shutil.copytree(older, self.folder)
+        remove_store(self.folder)
+        copy_store(older, self.folder)
         self.store = open_store(self.folder)
 
 
@@ -218,7 +237,7 @@ async def test_a_store_put_back_is_refused_before_anybody_is_asked(
     shard = Shard(tmp_path, small.witness)
     grow(shard.store, 0)
     await shard.confirm()
-    shutil.copytree(shard.folder, tmp_path / "older")
+    copy_store(shard.folder, tmp_path / "older")
     grow(shard.store, 20)
     await shard.confirm()
     shard.put_back(tmp_path / "older")
@@ -242,7 +261,7 @@ async def test_a_whole_machine_put_back_is_refused_by_the_witness(
     shard = Shard(tmp_path, small.witness, if_unreachable=if_unreachable)
     grow(shard.store, 0)
     await shard.confirm()
-    shutil.copytree(shard.folder, tmp_path / "older")
+    copy_store(shard.folder, tmp_path / "older")
     shutil.copytree(tmp_path / "witnessed", tmp_path / "older-file")
     grow(shard.store, 20)
     await shard.confirm()
