@@ -41,7 +41,7 @@ from broker.reception import (
     take,
 )
 from broker.record import Decided, PolicyHashes, decision_record
-from broker.redact import release
+from broker.redact import Seen, release
 from broker.weigh import WeightParameters, weigh
 
 STEPS = (
@@ -94,12 +94,12 @@ def decide_part(
     weight = weigh(linked.claim, policy.parameters)
     facts = part_facts(linked, policy.reference)
     of_part, suspected = looked_at_of_part(facts), suspects(part)
-    decided = []
+    decided, shared = [], Seen()
     for candidate in candidates(linked, policy.reference):
         decision = decide(facts, candidate, policy.bundle, policy.reference)
         decision = within_limits(part, facts, decision)
         seen = looked_at(of_part, facts, candidate, policy.bundle, policy.reference)
-        made = shown(linked, decision, weight, pairwise)
+        made = shown(linked, decision, weight, pairwise, shared)
         if (waits := within_words(part, facts, decision, made.released, suspected)) is not decision:
             made = Decided(waits, ())
         decided.append(msgspec.structs.replace(made, looked_at=seen))
@@ -107,13 +107,20 @@ def decide_part(
 
 
 def shown(
-    linked: Linked, decision: Decision, weight: Weight, pairwise: Callable[[str, str], str]
+    linked: Linked,
+    decision: Decision,
+    weight: Weight,
+    pairwise: Callable[[str, str], str],
+    seen: Seen | None = None,
 ) -> Decided:
-    """redact: a decision with what its recipient sees of the part, from released fields only."""
+    """redact: a decision with what its recipient sees of the part, from released fields only.
+
+    `seen` is one dict for all recipients of the part (broker.redact).
+    """
     if not decision.released:
         return Decided(decision, ())
     pseudonym = pairwise(decision.candidate.organisation, linked.part.part_key)
-    return Decided(decision, release(linked, decision, weight, pseudonym))
+    return Decided(decision, release(linked, decision, weight, pseudonym, seen))
 
 
 def record_part(

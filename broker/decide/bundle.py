@@ -153,9 +153,7 @@ class PolicyBundle:
             origin_kind=kind,
             handling="C" if held and facts.handling == "P" else facts.handling,
             conditions=held,
-            gateways=self._open_gateways(
-                Use(kind, recipient.kind, facts.event_type, facts.part, facts.on)
-            ),
+            gateways=self.open_gateways(facts, recipient),
             agreements=agreements,
             cross_border=facts.cross_border,
             family_unsafe=facts.family_unsafe,
@@ -196,7 +194,10 @@ class PolicyBundle:
             _keep(self._fates, circumstances, found)
         return found
 
-    def _open_gateways(self, use: Use) -> tuple[str, ...]:
+    def open_gateways(self, facts: PartFacts, recipient: Recipient) -> tuple[str, ...]:
+        """Statutory gateways that are open for this part and this kind of recipient, by id."""
+        kind = facts.publisher.kind if facts.publisher else "unknown"
+        use = Use(kind, recipient.kind, facts.event_type, facts.part, facts.on)
         found = self._gateways.get(use)
         if found is None:
             found = tuple(one.id for one in self.gateways if one.opens(use))

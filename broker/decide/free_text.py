@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from broker.decide.limits import instead
 from broker.model.types import Subject
 from broker.model.values import Decision, Outcome, PartInput
 
+UNREAD = "unread"
 NAMES_SOURCE, NAMES_PERSON = "text_names_source", "text_names_withheld_person"
 Released = Sequence[tuple[str, Any, str]]
 """(field, value, transform) as redaction built them."""
@@ -34,6 +36,8 @@ NOT_WORDS = frozenset(
 )  # fmt: skip
 """Fields of codes, dates and names of their own, which are decided as such. All others are read."""
 OWN_NAMES = ("given_name", "family_name")
+OF_CHILD = (*OWN_NAMES, "address")
+"""What of this child is looked for in words, unless the recipient is shown it."""
 SHORTEST_NAME = 3
 """A part of a name with fewer letters is looked for only within the whole name."""
 SHORTEST_NUMBER = 9
@@ -44,6 +48,25 @@ POSTCODE = re.compile(r"\b([a-z]{1,2}[0-9][0-9a-z]?) ?([0-9][a-z]{2})\b")
 NOT_ADDRESS = re.compile(r"[^0-9a-z@.+_-]+")
 
 
+class _Words:
+    """Words that are about to leave, in the forms in which they are looked through, each made once."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def plain(self) -> str:
+        return f" {_plain(self.text)} "
+
+    @cached_property
+    def capitalised(self) -> set[str]:
+        return _capitalised(self.text)
+
+    @cached_property
+    def postcodes(self) -> set[str]:
+        return _postcodes(self.text)
+
+
 class _Kept(msgspec.Struct, frozen=True):
     """What must not be in the words: whole phrases in any case, and names with their capital."""
 
@@ -52,16 +75,15 @@ class _Kept(msgspec.Struct, frozen=True):
     numbers: frozenset[str]
     postcodes: frozenset[str]
 
-    def within(self, words: str) -> bool:
+    def within(self, words: _Words) -> bool:
         """True if any of it is in `words`."""
-        plain = f" {_plain(words)} "
-        if any(f" {one} " in plain for one in self.phrases):
+        if any(f" {one} " in words.plain for one in self.phrases):
             return True
-        if self.names and not self.names.isdisjoint(_capitalised(words)):
+        if self.names and not self.names.isdisjoint(words.capitalised):
             return True
-        if self.postcodes and not self.postcodes.isdisjoint(_postcodes(words)):
+        if self.postcodes and not self.postcodes.isdisjoint(words.postcodes):
             return True
-        return bool(self.numbers) and any(_has_number(words, one) for one in self.numbers)
+        return bool(self.numbers) and any(_has_number(words.text, one) for one in self.numbers)
 
 
 class Suspects(msgspec.Struct, frozen=True):
@@ -72,8 +94,14 @@ class Suspects(msgspec.Struct, frozen=True):
     own: tuple[tuple[str, frozenset[str]], ...]
     """(field, pieces) of this child, looked for where that field is withheld."""
     numbers: frozenset[str]
+    found: dict[tuple[str, tuple[str, ...]], str | None] = msgspec.field(default_factory=dict)
+    """Reason code for words beside what is shown of the child: recipients often get the same."""
+    kept: dict[tuple[str, ...], tuple[_Kept, tuple[_Kept, ...]]] = msgspec.field(
+        default_factory=dict
+    )
+    """What is kept back, of the source and of people, where that is shown of the child."""
 
-    def may_be_in(self, words: str, shown: set[str]) -> bool:
+    def may_be_in(self, words: str, shown: Set[str]) -> bool:
         """False only if none of it is there."""
         folded = _folded(words)
         if any(one in folded for one in self.always):
@@ -109,15 +137,36 @@ def within_words(
     suspected: Suspects,
 ) -> Decision:
     """The decision, or REVIEW where the words that it would release name someone it keeps back."""
-    words = " \n ".join(_strings(value for field, value, _ in released if field not in NOT_WORDS))
-    if not words or not suspected.may_be_in(words, {field for field, _, _ in released}):
+    words = " \n ".join(_strings([value for field, value, _ in released if field not in NOT_WORDS]))
+    if not words:
         return decision
-    shown = {field: value for field, value, _ in released}
-    if _source(part, shown).within(words):
-        return instead(facts, decision, Outcome.REVIEW, NAMES_SOURCE)
-    if any(kept.within(words) for kept in _people(part, shown)):
-        return instead(facts, decision, Outcome.REVIEW, NAMES_PERSON)
-    return decision
+    shown = {field: value for field, value, _ in released if field in OF_CHILD}
+    known = (*shown, *_strings(shown.values()))
+    reason = suspected.found.get((words, known), UNREAD)
+    if reason is UNREAD:
+        reason = suspected.found[words, known] = _named(words, part, shown, known, suspected)
+    return decision if reason is None else instead(facts, decision, Outcome.REVIEW, reason)
+
+
+def _named(
+    words: str,
+    part: PartInput,
+    shown: dict[str, Any],
+    known: tuple[str, ...],
+    suspected: Suspects,
+) -> str | None:
+    """The reason code for whom the words name; None for nobody who is kept back."""
+    if not suspected.may_be_in(words, shown.keys()):
+        return None
+    if known not in suspected.kept:
+        suspected.kept[known] = (_source(part, shown), tuple(_people(part, shown)))
+    source, people = suspected.kept[known]
+    read = _Words(words)
+    if source.within(read):
+        return NAMES_SOURCE
+    if any(kept.within(read) for kept in people):
+        return NAMES_PERSON
+    return None
 
 
 def _source(part: PartInput, shown: dict[str, Any]) -> _Kept:
@@ -146,7 +195,7 @@ def _kept(
     names: Iterable[str | None], contacts: Iterable[str | None], shown: dict[str, Any]
 ) -> _Kept:
     """What to look for. A surname that the child shares, or an address that is shown, gives nothing away."""
-    seen = " ".join(_strings(shown.get(name) for name in (*OWN_NAMES, "address")))
+    seen = " ".join(_strings([shown.get(name) for name in OF_CHILD]))
     known, known_lines = set(_plain(seen).split()), _plain(seen)
     stated = [_plain(one) for one in names if one]
     written = [one for one in contacts if one]
@@ -194,15 +243,17 @@ def _full_name(subject: Subject) -> str:
     return " ".join(name for name in (subject.given_name, subject.family_name) if name)
 
 
-def _strings(values: Iterable[Any]) -> Iterator[str]:
+def _strings(values: Iterable[Any]) -> list[str]:
     """Every string in a value, however deep."""
+    found: list[str] = []
     for value in values:
         if isinstance(value, str):
-            yield value
+            found.append(value)
         elif isinstance(value, dict):
-            yield from _strings(value.values())
+            found += _strings(value.values())
         elif isinstance(value, (list, tuple)):
-            yield from _strings(value)
+            found += _strings(value)
+    return found
 
 
 def _folded(text: str) -> str:

@@ -64,13 +64,12 @@ def looked_at(
     speaking = bundle.speaking(profile, candidate.kind, facts.event_type)
     recipient = facts.recipient(candidate, reference)
     ids = tuple(one.id for one in speaking)
-    circumstances = bundle.circumstances(facts, recipient, ids)
     mine |= {
         "unsafe": recipient.unsafe,
         "serves_placement": recipient.serves_placement,
         "agreements": sorted(ids),
         "lapsed": profile.lapsed,
         "overdue": sorted(one.id for one in speaking if facts.on > one.review_by),
-        "gateways": list(circumstances.gateways),
+        "gateways": list(bundle.open_gateways(facts, recipient)),
     }
     return LookedAt(of_part, mine)

@@ -21,13 +21,10 @@ def canonical_json(value: Any) -> bytes:
 
 def digest(*pieces: bytes) -> str:
     """SHA-256 in hex over the pieces, each preceded by its length so that none can run into the next."""
-    state = hashlib.sha256()
-    for piece in pieces:
-        state.update(len(piece).to_bytes(8, "big"))
-        state.update(piece)
-    return state.hexdigest()
+    framed = [part for piece in pieces for part in (len(piece).to_bytes(8, "big"), piece)]
+    return hashlib.sha256(b"".join(framed)).hexdigest()
 
 
 def digest_text(*pieces: str) -> str:
     """`digest` over the UTF-8 bytes of each text."""
-    return digest(*(piece.encode() for piece in pieces))
+    return digest(*[piece.encode() for piece in pieces])

@@ -142,9 +142,10 @@ def root_from(event: bytes, subject: SubjectProof) -> bytes | None:
 
 
 def _commitments(paths: Sequence[bytes], values: Iterable[Any], salts: Sequence[bytes]) -> bytes:
+    encoded, digest = canonical_json, _sha256
     return b"".join(
         [
-            _sha256(salt + path + canonical_json(value)).digest()
+            digest(salt + path + encoded(value)).digest()
             for path, value, salt in zip(paths, values, salts, strict=True)
         ]
     )
@@ -153,7 +154,7 @@ def _commitments(paths: Sequence[bytes], values: Iterable[Any], salts: Sequence[
 def _salts(seed: bytes, count: int) -> tuple[bytes, ...]:
     """One extendable output cut into pieces: a piece says nothing of the others or of the seed."""
     whole = hashlib.shake_256(seed).digest(SALT_BYTES * count)
-    return tuple(whole[at : at + SALT_BYTES] for at in range(0, len(whole), SALT_BYTES))
+    return tuple([whole[at : at + SALT_BYTES] for at in range(0, len(whole), SALT_BYTES)])
 
 
 def _slots(seed: bytes, count: int) -> list[int]:

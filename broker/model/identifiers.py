@@ -7,6 +7,7 @@ that what the publisher commits to is what a recipient can be shown.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from stdnum.gb import nhs, upn
 
@@ -18,10 +19,15 @@ UPN_FORM = re.compile(r"[A-HJ-NP-RT-Z][0-9]{11}[0-9A-HJ-NP-RT-Z]")
 def is_sound(identifier: Identifier) -> bool:
     """NHS number: mod 11; UPN: mod 23 check letter (domain section 5); local ids are opaque."""
     if identifier.scheme is IdentifierScheme.NHS_NUMBER:
-        return bool(nhs.is_valid(identifier.value))
+        return _nhs_holds(identifier.value)
     if identifier.scheme is IdentifierScheme.UPN:
         return _upn_holds(upn.compact(identifier.value))
     return bool(identifier.value.strip())
+
+
+@lru_cache(maxsize=8)  # one statement asks of its numbers again and again; no more are kept
+def _nhs_holds(number: str) -> bool:
+    return bool(nhs.is_valid(number))
 
 
 def _upn_holds(number: str) -> bool:

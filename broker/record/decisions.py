@@ -33,7 +33,14 @@ from broker.record.age_band import age_band
 from broker.record.clocks import acknowledge_by, review_by
 from broker.record.considered import considered, of_candidate
 from broker.record.fate import fate_receipt
-from broker.record.leaves import leaf, leaf_hash, milliseconds, sealed_delivery
+from broker.record.leaves import (
+    FORMAT,
+    encoded_leaf,
+    leaf,
+    leaf_hash,
+    milliseconds,
+    sealed_delivery,
+)
 from broker.record.occurrence import occurrence_of
 from broker.record.returned import returned_receipt
 from broker.record.statement import Prover
@@ -56,6 +63,39 @@ class Sent(msgspec.Struct, frozen=True):
 
     alert: SealedDelivery | None
     receipt: SealedDelivery | None
+
+
+class _DecisionLeaf(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate's leaf, its fields in the order of their names, so that it is encoded canonically."""
+
+    capacity: tuple[str, ...]
+    channel: str | None
+    clauses: list[str]
+    due: int | None
+    event_id: str
+    gateways: tuple[str, ...]
+    kind: str
+    message_id: str | None
+    mode: str | None
+    n: int
+    obligations: tuple[str, ...]
+    organisation: str
+    outcome: str
+    part_id: str
+    publisher: str
+    reasons: tuple[str, ...]
+    receipt: str | msgspec.UnsetType
+    recipient: str
+    recipient_leaf: str | None
+    released: list[str]
+    reminds_of: str | msgspec.UnsetType
+    role: str
+    round: int
+    set_id: str
+    v: int
+    version: int
+    weight: dict[str, Any]
+    withheld: tuple[tuple[str, str], ...]
 
 
 class PolicyHashes(msgspec.Struct, frozen=True):
@@ -133,33 +173,38 @@ def _decision_leaf(
     set_id: str,
     sent: Sent,
 ) -> bytes:
-    candidate, delivery = decision.candidate, sent.alert
-    more = {} if sent.receipt is None else {"receipt": leaf_hash(sent.receipt.leaf)}
-    if decision.reminds_of is not None:
-        more |= {"reminds_of": decision.reminds_of}
-    return leaf(
-        "decision",
-        set_id,
-        **_identity(linked),
-        n=number,
-        recipient=candidate.recipient,
-        organisation=candidate.organisation,
-        role=candidate.role,
-        capacity=list(candidate.capacity),
-        outcome=decision.outcome.value,
-        mode=decision.mode,
-        released=[ruling.field for ruling in decision.released],
-        clauses=sorted({ruling.clause for ruling in decision.released}),
-        gateways=list(decision.gateways),
-        withheld=[list(pair) for pair in decision.withheld],
-        reasons=list(decision.reasons),
-        obligations=list(decision.obligations),
-        weight={"value": weight.value, "band": weight.band},
-        recipient_leaf=leaf_hash(delivery.leaf) if delivery else None,
-        channel=delivery.channel.value if delivery else None,
-        message_id=delivery.message_id if delivery else None,
-        due=None if sent.receipt else _due(linked, decision),
-        **more,
+    candidate, delivery, part = decision.candidate, sent.alert, linked.part
+    return encoded_leaf(
+        _DecisionLeaf(
+            kind="decision",
+            v=FORMAT,
+            set_id=set_id,
+            event_id=part.event.event_id,
+            version=part.event.version,
+            publisher=part.event.publisher,
+            part_id=part.part_id,
+            round=part.round,
+            n=number,
+            recipient=candidate.recipient,
+            organisation=candidate.organisation,
+            role=candidate.role,
+            capacity=candidate.capacity,
+            outcome=decision.outcome,
+            mode=decision.mode,
+            released=[ruling.field for ruling in decision.released],
+            clauses=sorted({ruling.clause for ruling in decision.released}),
+            gateways=decision.gateways,
+            withheld=decision.withheld,
+            reasons=decision.reasons,
+            obligations=decision.obligations,
+            weight={"band": weight.band, "value": weight.value},
+            recipient_leaf=leaf_hash(delivery.leaf) if delivery else None,
+            channel=delivery.channel if delivery else None,
+            message_id=delivery.message_id if delivery else None,
+            due=None if sent.receipt else _due(linked, decision),
+            receipt=leaf_hash(sent.receipt.leaf) if sent.receipt else msgspec.UNSET,
+            reminds_of=decision.reminds_of or msgspec.UNSET,
+        )
     )
 
 
@@ -245,7 +290,7 @@ def _alert(
         candidate.organisation,
         set_id,
         candidate.recipient,
-        encode(content),
+        prover.encoded(content),
     )
 
 

@@ -11,6 +11,8 @@ import datetime
 import hashlib
 from typing import Any
 
+import msgspec
+
 from broker.model.canonical import canonical_json, digest_text
 from broker.model.sealer import Sealer
 from broker.model.types import Channel, SealedDelivery
@@ -18,11 +20,17 @@ from broker.model.values import SourcePosition
 
 FORMAT = 1
 LEAF_PREFIX = b"\x00"
+_encoder = msgspec.json.Encoder()
 
 
 def leaf(kind: str, set_id: str, **fields: Any) -> bytes:
     """One leaf as canonical JSON."""
     return canonical_json({"kind": kind, "v": FORMAT, "set_id": set_id, **fields})
+
+
+def encoded_leaf(fields: msgspec.Struct) -> bytes:
+    """One leaf of which the fields are declared in the order of their names, as canonical JSON."""
+    return _encoder.encode(fields)
 
 
 def leaf_hash(data: bytes) -> str:

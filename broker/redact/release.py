@@ -37,6 +37,10 @@ AREAS = ("la_gss", "also_gss")
 DUTY_DESK = "the broker's duty desk"
 
 
+Seen = dict[tuple[str, str], tuple[str, Any, str]]
+"""(projection, transform) -> what everyone is shown of one part who gets that."""
+
+
 class Showing(msgspec.Struct, frozen=True):
     """What a builder may look at."""
 
@@ -47,30 +51,46 @@ class Showing(msgspec.Struct, frozen=True):
     """Whom the recipient of a pointer calls."""
     reminds_of: str | None = None
     """Of a reminder: the alert that nobody acknowledged."""
+    seen: Seen = msgspec.field(default_factory=dict)
+    """What was shown of this part to others."""
 
 
 def release(
-    linked: Linked, decision: Decision, weight: Weight, pseudonym: str
+    linked: Linked, decision: Decision, weight: Weight, pseudonym: str, seen: Seen | None = None
 ) -> tuple[tuple[str, Any, str], ...]:
     """(field, value, transform) of every released field, in the decision's order.
 
     `pseudonym` is the recipient's own for this child, place or group. Raises ValueError for a field
     that can never leave (the source's identity, the publisher's own words, anything unknown), for a
-    form that it does not have, and for one that the statement does not hold.
+    form that it does not have, and for one that the statement does not hold. `seen` is one dict for all
+    recipients of a part: what is the same for several of them is made once.
     """
-    showing = Showing(linked, weight, pseudonym, decision.contact, decision.reminds_of)
-    return tuple(_shown(ruling, showing, decision.candidate.kind) for ruling in decision.released)
+    showing = Showing(
+        linked,
+        weight,
+        pseudonym,
+        decision.contact,
+        decision.reminds_of,
+        {} if seen is None else seen,
+    )
+    return tuple([_shown(ruling, showing, decision.candidate.kind) for ruling in decision.released])
 
 
 def _shown(ruling: FieldRuling, showing: Showing, kind: str) -> tuple[str, Any, str]:
     field = ruling.field
     if field not in CAN_LEAVE:
         raise ValueError(f"field {field!r} can never leave: mend the clause that permits it")
-    _check_form(ruling)
     name = name_for(field, ruling.transform, kind)
     if name is None:
+        _check_form(ruling)
         return field, DERIVATIONS[field](showing), DERIVED
-    return _stated(field, name, _shown_as(ruling), showing)
+    found = showing.seen.get((name, ruling.transform))
+    if found is None:
+        _check_form(ruling)
+        found = showing.seen[name, ruling.transform] = _stated(
+            field, name, _shown_as(ruling), showing
+        )
+    return found
 
 
 def _check_form(ruling: FieldRuling) -> None:
