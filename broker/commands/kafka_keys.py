@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from broker.commands.errors import CommandError
-from broker.reference import load_connected
 from broker.shell.acl_forms import shell_commands, strimzi_users
 from broker.shell.acls import OPERATOR, PROCESSES, Acl, acls_of
 from broker.shell.certificates import (
@@ -20,6 +19,7 @@ from broker.shell.certificates import (
     make_certificates,
     rotate_certificates,
 )
+from broker.shell.closures import closed, connected, connected_today
 from broker.shell.denials import Denials, denials_log, read_denials
 from broker.shell.keys import make_keys
 from broker.shell.settings import Settings
@@ -29,22 +29,16 @@ SOON_DAYS = 30
 SHOWN_OF_FINGERPRINT = 16
 
 
-def connected(settings: Settings) -> tuple[str, ...]:
-    """Codes of the connected organisations."""
-    return tuple(load_connected(settings.organisations_dir / "connected.yaml"))
-
-
 def make(settings: Settings) -> list[str]:
     """Makes all keys and certificates that are missing or end soon; whose certificates were made."""
-    organisations = connected(settings)
-    make_keys(settings.keys_dir, organisations)
-    return make_certificates(settings.keys_dir, organisations)
+    make_keys(settings.keys_dir, connected(settings))
+    return make_certificates(settings.keys_dir, connected_today(settings))
 
 
 def rotate(settings: Settings, owners: Sequence[str], *, revoke: bool) -> list[str]:
     """New certificates for these, or for all. Raises CommandError for one that nobody has."""
     processes = (*PROCESSES, OPERATOR)
-    known = [*((code, False) for code in connected(settings)), *((one, True) for one in processes)]
+    known = [*((code, False) for code in connected_today(settings)), *((one, True) for one in processes)]
     chosen = [one for one in known if not owners or one[0] in owners]
     unknown = sorted(set(owners) - {name for name, _ in chosen})
     if unknown:
@@ -77,7 +71,7 @@ def certificates(settings: Settings) -> list[Held]:
 def rights(settings: Settings) -> tuple[Acl, ...]:
     """Every right at Kafka, from the topics file and the register. Raises CommandError."""
     try:
-        return acls_of(load_topics(), connected(settings))
+        return acls_of(load_topics(), connected(settings), closed(settings))
     except TopicsError as error:
         raise CommandError(str(error)) from error
 

@@ -37,11 +37,12 @@ from broker.reception.values import (
     repeated,
 )
 from broker.record import (
+    SignedAs,
     accepted_record,
     intake_set_id,
     link_record,
 )
-from broker.verify import TAKES_BACK, check_event
+from broker.verify import TAKES_BACK, check_event, keys_digest
 
 RETRACTED = "retracted"
 """Flag: the publisher took the statement back before it came, so it is told to nobody."""
@@ -167,7 +168,9 @@ def _accepted(
         record.envelope_hash,
         receipt_content(event.event_id, seen, 0 if without_parts else len(part_ids)),
         reception.sealer,
-        given.committed.root if given.committed else b"",
+        SignedAs(given.committed.root, _keys_in_force(event.publisher, record, reception))
+        if given.committed
+        else None,
     )
     joins = tuple(
         link_record(record.source, event.event_id, move.part_key, move.other_key or "")
@@ -212,6 +215,13 @@ def _taken_back(
         reception.parts_key,
     )
     return msgspec.structs.replace(taken, parts=(*moves, *back, *alone))
+
+
+def _keys_in_force(publisher: str, record: RawRecord, reception: Reception) -> str:
+    """By which registered keys the sender was judged: a function of Kafka's time of the record."""
+    return keys_digest(
+        publisher, reception.publisher_keys, reception.key_terms, record.received_at
+    )
 
 
 def _mark_of(publisher: str, event_id: str) -> str:

@@ -19,6 +19,7 @@ from broker.record.decisions import (
 from broker.record.held import HeldContent, WaitingFor, held_binding, held_record
 from broker.record.intake import (
     ANSWERS,
+    SignedAs,
     accepted_record,
     action_record,
     duplicate_record,
@@ -40,6 +41,7 @@ __all__ = [
     "Ending",
     "HeldContent",
     "PolicyHashes",
+    "SignedAs",
     "StoreDate",
     "WaitingFor",
     "accepted_record",

@@ -38,6 +38,15 @@ ANSWERS = frozenset(
 """What a recipient can say to an alert."""
 
 
+class SignedAs(msgspec.Struct, frozen=True):
+    """What stands behind a signed event."""
+
+    root: bytes
+    """What the publisher signed: by it an auditor compares an alert that does not name the signer."""
+    keys: str = ""
+    """Hash of the publisher's signing keys as they were in force: by them the sender was judged."""
+
+
 def intake_set_id(source: SourcePosition) -> str:
     """Set id of an intake record: hash of topic, partition and offset."""
     return digest_text("intake", source.topic, str(source.partition), str(source.offset))
@@ -50,12 +59,11 @@ def accepted_record(
     envelope_hash: str,
     receipt: ReceiptContent,
     sealer: Sealer,
-    root: bytes = b"",
+    signed: SignedAs | None = None,
 ) -> DecisionSet:
     """The leaf of an accepted event, with the ids of its parts, and the publisher's receipt.
 
-    `root` is what the publisher signed: by it an auditor compares an alert that does not name the
-    signer. Empty for an unsigned event.
+    `signed` is None for an unsigned event.
     """
     set_id = intake_set_id(source)
     delivery = _receipt(sealer, event.publisher, source, receipt)
@@ -70,7 +78,8 @@ def accepted_record(
         parts=list(parts),
         flags=list(receipt.flags),
         envelope_hash=envelope_hash,
-        commitment_root=root.hex() or None,
+        commitment_root=signed.root.hex() if signed else None,
+        **({"signing_keys": signed.keys} if signed and signed.keys else {}),
         receipt=leaf_hash(delivery.leaf),
     )
     return _intake_set(set_id, own, delivery)

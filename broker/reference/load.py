@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -88,16 +88,17 @@ class _Connected(BaseModel):
     connected: tuple[str, ...]
 
 
-def load_connected(path: Path) -> tuple[str, ...]:
+def load_connected(path: Path, on: datetime.date | None = None) -> tuple[str, ...]:
     """Codes of the organisations that have topics and keys, in the order of the file.
 
-    Each must be in the register beside the file. Raises ReferenceDataError.
+    `on`: only those that exist on that day; who closed, or has not begun, has no rights then. Each
+    must be in the register beside the file. Raises ReferenceDataError.
     """
     try:
         codes = _Connected.model_validate(YAML(typ="safe").load(path)).connected
     except FileNotFoundError:
         raise ReferenceDataError(path, None, "the file is missing: restore it") from None
-    except (YAMLError, ValidationError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         what = f"it must hold one list `connected` of organisation codes ({error})"
         raise ReferenceDataError(path, None, what) from None
     register = load_register(path.parent)
@@ -106,4 +107,6 @@ def load_connected(path: Path) -> tuple[str, ...]:
             raise ReferenceDataError(path, None, f"{code} is not in the register: add or remove it")
         if code in codes[:position]:
             raise ReferenceDataError(path, None, f"{code} is listed twice: remove one")
-    return codes
+    if on is None:
+        return codes
+    return tuple(code for code in codes if register[code].row.as_organisation().in_force(on))

@@ -118,14 +118,17 @@ async def ensure_access(
     *,
     security: Mapping[str, Any],
     topics: TopicsFile | None = None,
+    closed: Sequence[str] = (),
 ) -> AccessChange:
     """Rights and quotas at `bootstrap` as the file says; returns what was changed.
+
+    `closed` organisations, among the others, have no rights any more.
 
     `security` is that of the operator. Raises TopicsError where Kafka refuses, or where somebody
     has a right that reaches over the broker's topics and others' alike.
     """
     file = topics or load_topics()
-    wanted = acls_of(file, organisations)
+    wanted = acls_of(file, organisations, closed)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
     try:
         await admin.start()

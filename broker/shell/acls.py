@@ -101,8 +101,15 @@ def group_of(code: str, purpose: str) -> str:
     return f"{code}.{purpose}"
 
 
-def acls_of(topics: TopicsFile, organisations: Sequence[str]) -> tuple[Acl, ...]:
-    """Every right that there is, sorted. Raises TopicsError for a code that cannot be a principal."""
+def acls_of(
+    topics: TopicsFile, organisations: Sequence[str], closed: Sequence[str] = ()
+) -> tuple[Acl, ...]:
+    """Every right that there is, sorted. Raises TopicsError for a code that cannot be a principal.
+
+    `closed`: organisations among them that have none any more; the processes still read what they
+    wrote while they had, and answer it.
+    """
+    gone = frozenset(map(organisation_principal, closed))
     codes = tuple(dict.fromkeys(map(checked_code, organisations)))
     found = {acl for spec in topics.topics for acl in _of_topic(spec, topics, codes)}
     found |= {
@@ -116,7 +123,7 @@ def acls_of(topics: TopicsFile, organisations: Sequence[str]) -> tuple[Acl, ...]
         for code in codes
     }
     found |= set(_of_workers(topics))
-    return tuple(sorted(found))
+    return tuple(sorted(acl for acl in found if acl.principal not in gone))
 
 
 def allowed(

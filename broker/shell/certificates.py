@@ -84,7 +84,7 @@ def make_certificates(
     Two who do so at once do it one after the other.
     """
     moment = now or datetime.datetime.now(datetime.UTC)
-    with _alone(keys_dir):
+    with alone_with_certificates(keys_dir):
         return _make(keys_dir, organisations, moment)
 
 
@@ -100,12 +100,12 @@ def rotate_certificates(
     Raises KeysError where one has no certificate yet.
     """
     moment = now or datetime.datetime.now(datetime.UTC)
-    with _alone(keys_dir):
+    with alone_with_certificates(keys_dir):
         for owner, process in owners:
             pair = pair_of(keys_dir, owner, process=process)
             old = read_certificate(pair.certificate)
             if revoke:
-                _revoke(keys_dir, old, moment)
+                take_back(keys_dir, old, moment)
             _issue(keys_dir, owner, pair, moment, process=process)
     return [owner for owner, _ in owners]
 
@@ -309,7 +309,8 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _revoke(keys_dir: Path, old: x509.Certificate, now: datetime.datetime) -> None:
+def take_back(keys_dir: Path, old: x509.Certificate, now: datetime.datetime) -> None:
+    """Puts a certificate on the list, once; for who is alone with certificates."""
     _write_revoked(keys_dir, [*_revoked_serials(keys_dir), old.serial_number], now)
 
 
@@ -385,7 +386,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _alone(keys_dir: Path) -> Iterator[None]:
+def alone_with_certificates(keys_dir: Path) -> Iterator[None]:
     """Nobody else makes certificates in this folder meanwhile."""
     folder = keys_dir / "kafka"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

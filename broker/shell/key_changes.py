@@ -8,7 +8,7 @@ what names them after. The linkage key and the pairwise secret are not rotated (
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,7 @@ def _revoke(
 
 
 def register_public(
-    directory: Path, registered: dict[str, Sequence[PublicKey]]
+    directory: Path, registered: Mapping[str, Sequence[PublicKey]]
 ) -> tuple[Change, ...]:
     """Takes over the public keys that organisations registered; what changed. Raises KeysError.
 

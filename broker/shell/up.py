@@ -10,20 +10,23 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from broker.client.connection import ClientError
-from broker.reference import load_connected
-from broker.shell.access import ensure_access
+from broker.reference import load_reference
+from broker.shell.closures import bring_in_line, connected, connected_today, follow
 from broker.shell.demonstration import Demonstration, Verify
 from broker.shell.embedded import EmbeddedKafkaError
+from broker.shell.key_changes import register_public
+from broker.shell.key_register import PublicKey
 from broker.shell.keys import KeysError, make_keys
 from broker.shell.logs import configure
 from broker.shell.processes import ProcessesError, Supervisor
+from broker.shell.registered_keys import load_registered
 from broker.shell.security import embedded_kafka, security_of_operator
 from broker.shell.settings import Settings
 from broker.shell.topics import TopicsError, ensure_topics
@@ -55,11 +58,13 @@ def run_up(
 
 
 async def _serve(settings: Settings, out: Console, verify: Verify, *, once: bool) -> int:
-    organisations = load_connected(settings.organisations_dir / "connected.yaml")
-    make_keys(settings.keys_dir, organisations)
+    organisations = connected(settings)
+    own_keys = _registered(settings)
+    make_keys(settings.keys_dir, organisations, own_keys)
+    register_public(settings.keys_dir, own_keys)
     operator = security_of_operator(settings)
     created = await ensure_topics(settings.kafka_bootstrap, organisations, security=operator)
-    rights = await _rights(settings, organisations, operator)
+    rights = await _rights(settings, operator)
     out.print(
         f"Kafka at {settings.kafka_bootstrap}; {len(organisations)} organisations connected; "
         f"{len(created)} topics made; {rights}; state in {settings.data_dir}/"
@@ -67,7 +72,8 @@ async def _serve(settings: Settings, out: Console, verify: Verify, *, once: bool
     supervisor = Supervisor(_environment(settings), settings.data_dir / "log")
     supervisor.start()
     watching = asyncio.create_task(_watch(supervisor))
-    demonstration = Demonstration(settings, organisations, out, verify)
+    following = asyncio.create_task(_follow(settings, operator))
+    demonstration = Demonstration(settings, connected_today(settings), out, verify)
     playing = asyncio.create_task(demonstration.play(once=once))
     try:
         done, _ = await asyncio.wait({watching, playing}, return_when=asyncio.FIRST_COMPLETED)
@@ -75,23 +81,33 @@ async def _serve(settings: Settings, out: Console, verify: Verify, *, once: bool
             task.result()
         return playing.result()
     finally:
-        for task in (watching, playing):
+        for task in (watching, playing, following):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError, ProcessesError):
-            await asyncio.gather(watching, playing, return_exceptions=True)
+            await asyncio.gather(watching, playing, following, return_exceptions=True)
         supervisor.stop()
 
 
-async def _rights(
-    settings: Settings, organisations: Sequence[str], security: Mapping[str, Any]
-) -> str:
+async def _rights(settings: Settings, security: Mapping[str, Any]) -> str:
     """Sets rights and quotas, and says how many there are."""
     if settings.kafka_security == "plaintext":
         return "[red]no TLS and no rights: whoever reaches this Kafka may read and write all[/red]"
     if settings.kafka_rights == "elsewhere":
         return "TLS; rights are set elsewhere"
-    change = await ensure_access(settings.kafka_bootstrap, organisations, security=security)
+    change = await bring_in_line(settings, security)
     return f"TLS; {change.rights} rights, {change.added} added, {change.removed} taken away"
+
+
+def _registered(settings: Settings) -> dict[str, tuple[PublicKey, ...]]:
+    """Keys that organisations registered themselves."""
+    register = load_reference(settings.codesets_dir, settings.organisations_dir).organisations
+    return load_registered(settings.organisations_dir, register)
+
+
+async def _follow(settings: Settings, security: Mapping[str, Any]) -> None:
+    """Rights follow the register while the broker runs, where it is the one that sets them."""
+    if settings.kafka_security != "plaintext" and settings.kafka_rights != "elsewhere":
+        await follow(settings, security)
 
 
 async def _watch(supervisor: Supervisor) -> None:
@@ -107,8 +123,7 @@ def _kafka(settings: Settings, out: Console) -> Iterator[str]:
         yield settings.kafka_bootstrap
         return
     with out.status("Starting the embedded Apache Kafka ..."):
-        organisations = load_connected(settings.organisations_dir / "connected.yaml")
-        kafka = embedded_kafka(settings, organisations).start()
+        kafka = embedded_kafka(settings, connected_today(settings)).start()
     try:
         yield kafka.bootstrap
     finally:

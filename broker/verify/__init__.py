@@ -2,7 +2,13 @@
 
 from broker.verify.checks import check_action, check_event
 from broker.verify.corrections import TAKES_BACK
-from broker.verify.envelope import KeyTerms, PublisherKeys, check_existence, check_sender
+from broker.verify.envelope import (
+    KeyTerms,
+    PublisherKeys,
+    check_existence,
+    check_sender,
+    keys_digest,
+)
 
 __all__ = [
     "TAKES_BACK",
@@ -12,4 +18,5 @@ __all__ = [
     "check_event",
     "check_existence",
     "check_sender",
+    "keys_digest",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from broker.model.canonical import canonical_json, digest
 from broker.model.envelope import signature_holds
 from broker.model.key_terms import ALWAYS, KeyTerm, Standing
 from broker.model.reference import Reference
@@ -71,6 +72,19 @@ def check_sender(
         )
     term = (terms or {}).get((envelope.publisher, envelope.key_id), ALWAYS)
     return None if at is None else _REFUSED.get(term.standing(at))
+
+
+def keys_digest(publisher: str, keys: PublisherKeys, terms: KeyTerms, at: datetime.datetime) -> str:
+    """Hash of the ids and public halves of a publisher's keys in force then; sorted by id.
+
+    What is registered later changes nothing of it, so that it is the same when a record is read again.
+    """
+    in_force = [
+        [key_id, key.public_bytes_raw().hex()]
+        for (organisation, key_id), key in keys.items()
+        if organisation == publisher and terms.get((publisher, key_id), ALWAYS).in_force(at)
+    ]
+    return digest(canonical_json(sorted(in_force)))
 
 
 def check_existence(owner: str, at: datetime.datetime, reference: Reference) -> Rejection | None:

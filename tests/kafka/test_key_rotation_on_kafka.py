@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import shutil
 import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from broker.auditor import verify_ledger
 from broker.auditor.keys import OneKey
+from broker.client.connection import ClientError
 from broker.client.publisher import Publisher
 from broker.client.subscriber import Subscriber
 from broker.ledger import open_checkpoint, verifier_key
 from broker.model.types import ConcernEvent, IntakeOutcome
+from broker.shell.access import AccessChange, ensure_access
+from broker.shell.closures import closed, connected
 from broker.shell.key_changes import KeyKind, revoke, rotate
 from broker.shell.key_ring import OwnKeys
 from broker.shell.keys import load_agency_keys
+from broker.shell.security import security_of_operator
+from broker.shell.settings import Settings
 from tests.kafka.test_round_trip import about, command
 from tests.simulation.harness import Broker, fresh_event
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
-CHARITY, RECIPIENT = "CHA-WM-001", "E08000028"
+CHARITY, RECIPIENT, CLOSING = "CHA-WM-001", "E08000028", "CHA-GM-001"
 WITHIN_S = 60
 LOOKED_AGAIN_S = 1.2
 
@@ -147,3 +156,47 @@ async def _told_again(running: Broker) -> None:
         await asyncio.sleep(5)
         await publisher.publish(one)
         await asyncio.wait_for(about(one.event_id, alerts), WITHIN_S)
+
+
+async def test_an_organisation_that_closes_can_neither_publish_nor_read(
+    running: Broker, tmp_path: Path
+) -> None:
+    """Its rights are gone at once, those of others stay; on its last day it still had them."""
+    policies = tmp_path / "policies"
+    shutil.copytree(running.settings.policies_dir, policies)
+    register = policies / "organisations" / "invented.csv"
+    today = datetime.datetime.now(datetime.UTC).date()
+    operator = security_of_operator(running.settings)
+    changed = running.settings.model_copy(update={"policies_dir": policies})
+
+    def closes(day: datetime.date) -> None:
+        lines = register.read_text().splitlines()
+        (at,) = (number for number, line in enumerate(lines) if line.startswith(f"{CLOSING},"))
+        *kept, _, invented = lines[at].split(",")
+        lines[at] = ",".join([*kept, f"{day}", invented])
+        register.write_text("\n".join(lines) + "\n")
+
+    one = msgspec.structs.replace(fresh_event(), publisher=CLOSING)
+    async with Publisher.connect(CLOSING, running.settings) as publisher:
+        closes(today)
+        assert (await bring_in_line_of_rights(changed, operator)).removed == 0
+        sent = await publisher.publish(one)
+        assert (await publisher.wait_for_receipt(sent, WITHIN_S)).content.reason is None
+        closes(today - datetime.timedelta(days=1))
+        try:
+            change = await bring_in_line_of_rights(changed, operator)
+            assert change.removed > 0
+            with pytest.raises(ClientError, match="may write its topics"):
+                await asyncio.wait_for(publisher.publish(one), WITHIN_S)
+            async with Publisher.connect(CHARITY, running.settings) as other:
+                await other.publish(event())
+        finally:
+            restored = await bring_in_line_of_rights(running.settings, operator)
+    assert restored.added == change.removed
+
+
+async def bring_in_line_of_rights(settings: Settings, operator: Mapping[str, Any]) -> AccessChange:
+    """Only the rights: the certificate is needed again by the other tests."""
+    return await ensure_access(
+        settings.kafka_bootstrap, connected(settings), security=operator, closed=closed(settings)
+    )
