@@ -171,6 +171,8 @@ class PolicyBundle:
 
     def conditions_for(self, facts: PartFacts, kind: str) -> tuple[Condition, ...]:
         """The publisher's conditions that the broker knows and that bind this kind of recipient."""
+        if not facts.conditions:
+            return ()
         known = (self.conditions[one] for one in facts.conditions if one in self.conditions)
         return tuple(one for one in known if kind not in one.not_for)
 

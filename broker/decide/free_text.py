@@ -45,6 +45,7 @@ SHORTEST_NUMBER = 9
 SHORTEST_LINE = 6
 """Characters of an address or another contact from which on it is looked for."""
 POSTCODE = re.compile(r"\b([a-z]{1,2}[0-9][0-9a-z]?) ?([0-9][a-z]{2})\b")
+DIGIT, NOT_ALPHANUMERIC = re.compile("[0-9]"), re.compile("[^0-9a-z]+")
 NOT_ADDRESS = re.compile(r"[^0-9a-z@.+_-]+")
 
 
@@ -53,10 +54,18 @@ class _Words:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.folded = _folded(text)
 
     @cached_property
     def plain(self) -> str:
-        return f" {_plain(self.text)} "
+        return f" {_plain_of(self.folded)} "
+
+    @cached_property
+    def run_together(self) -> str:
+        """Letters and digits alone; empty where a telephone number cannot be in it."""
+        if len(DIGIT.findall(self.folded)) < SHORTEST_NUMBER:
+            return ""
+        return NOT_ALPHANUMERIC.sub("", self.folded)
 
     @cached_property
     def capitalised(self) -> set[str]:
@@ -83,7 +92,7 @@ class _Kept(msgspec.Struct, frozen=True):
             return True
         if self.postcodes and not self.postcodes.isdisjoint(words.postcodes):
             return True
-        return bool(self.numbers) and any(_has_number(words.text, one) for one in self.numbers)
+        return bool(self.numbers) and any(one in words.run_together for one in self.numbers)
 
 
 class Suspects(msgspec.Struct, frozen=True):
@@ -101,15 +110,15 @@ class Suspects(msgspec.Struct, frozen=True):
     )
     """What is kept back, of the source and of people, where that is shown of the child."""
 
-    def may_be_in(self, words: str, shown: Set[str]) -> bool:
+    def may_be_in(self, words: _Words, shown: Set[str]) -> bool:
         """False only if none of it is there."""
-        folded = _folded(words)
+        folded = words.folded
         if any(one in folded for one in self.always):
             return True
         withheld = (pieces for field, pieces in self.own if field not in shown)
         if any(one in folded for pieces in withheld for one in pieces):
             return True
-        return bool(self.numbers) and any(_has_number(folded, one) for one in self.numbers)
+        return bool(self.numbers) and any(one in words.run_together for one in self.numbers)
 
 
 def suspects(part: PartInput) -> Suspects:
@@ -156,12 +165,12 @@ def _named(
     suspected: Suspects,
 ) -> str | None:
     """The reason code for whom the words name; None for nobody who is kept back."""
-    if not suspected.may_be_in(words, shown.keys()):
+    read = _Words(words)
+    if not suspected.may_be_in(read, shown.keys()):
         return None
     if known not in suspected.kept:
         suspected.kept[known] = (_source(part, shown), tuple(_people(part, shown)))
     source, people = suspected.kept[known]
-    read = _Words(words)
     if source.within(read):
         return NAMES_SOURCE
     if any(kept.within(read) for kept in people):
@@ -263,7 +272,11 @@ def _folded(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Small letters without accents, apostrophes and punctuation, single spaces between words."""
-    return " ".join(NOT_ADDRESS.sub(" ", _folded(text)).replace("-", " ").split()).strip(".")
+    return _plain_of(_folded(text))
+
+
+def _plain_of(folded: str) -> str:
+    return " ".join(NOT_ADDRESS.sub(" ", folded).replace("-", " ").split()).strip(".")
 
 
 def _unaccented(text: str) -> str:
@@ -290,7 +303,3 @@ def _numbers(text: str) -> Iterator[str]:
         number = re.sub(r"^(0044|44|0)0?", "", digits)
         if len(number) >= SHORTEST_NUMBER:
             yield number
-
-
-def _has_number(text: str, number: str) -> bool:
-    return number in re.sub(r"[^0-9a-z]+", "", text.casefold())

@@ -191,7 +191,8 @@ class _Source:
             self._locals += 1
             one = f"one_{self._locals}"
             yield f"if {value}:"
-            yield f"    out += varint(len({value}))"
+            yield f"    n = len({value})"
+            yield f"    out += {_SIZE}"
             yield f"    for {one} in {value}:"
             yield from _indented(_indented(self._write(schema["items"], one)))
             yield "out += b'\\x00'"
@@ -250,9 +251,10 @@ _READ: dict[str, tuple[str, ...]] = {
     "timestamp-millis": (*_LONG, "{to} = EPOCH + delta(0, 0, 1000 * n)"),
     "date": (*_LONG, f"{{to}} = day(n + {FIRST_DAY})"),
 }
+_SIZE = f"LENGTHS[n] if n < {SHORT} else varint(n)"
 _SIZED = (
     "n = len(b)",
-    f"out += LENGTHS[n] if n < {SHORT} else varint(n)",
+    f"out += {_SIZE}",
     "out += b",
 )
 _WRITE: dict[str, tuple[str, ...]] = {

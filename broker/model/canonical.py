@@ -21,10 +21,16 @@ def canonical_json(value: Any) -> bytes:
 
 def digest(*pieces: bytes) -> str:
     """SHA-256 in hex over the pieces, each preceded by its length so that none can run into the next."""
-    framed = [part for piece in pieces for part in (len(piece).to_bytes(8, "big"), piece)]
+    framed: list[bytes] = []
+    for piece in pieces:
+        framed += (len(piece).to_bytes(8, "big"), piece)
     return hashlib.sha256(b"".join(framed)).hexdigest()
 
 
 def digest_text(*pieces: str) -> str:
     """`digest` over the UTF-8 bytes of each text."""
-    return digest(*[piece.encode() for piece in pieces])
+    framed: list[bytes] = []
+    for piece in pieces:
+        plain = piece.encode()
+        framed += (len(plain).to_bytes(8, "big"), plain)
+    return hashlib.sha256(b"".join(framed)).hexdigest()

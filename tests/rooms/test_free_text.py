@@ -59,6 +59,7 @@ def told_words(part: DecidedPart) -> list[str]:
         "ring 07700 900123",
         "ring +44 (0)7700 900-123",
         "ring 07700.900.123",
+        "ring \uff10\uff17\uff17\uff10\uff10 \uff19\uff10\uff10\uff11\uff12\uff13",
         "she lives at flat 3, 17 Invented Terrace",
         "at 17 invented terrace",
         "near WV999ZZ",
