@@ -26,7 +26,7 @@ CURVE_X25519 = bytes.fromhex("130a63757276653235353139")
 RAW = 32
 MISSING = (
     "BROKER_KEYS names a PKCS #11 token and the package python-pkcs11 is not installed: "
-    "install the project with its group `pkcs11`"
+    "`pip install --require-hashes -r requirements/pkcs11.lock`"
 )
 
 
@@ -56,7 +56,12 @@ class TokenSource:
         try:
             pin = Path(stated["pin-source"]).read_text(encoding="utf-8").strip()
             token = pkcs11.lib(stated["module"]).get_token(token_label=stated["token"])
-            return cls(token.open(rw=True, user_pin=pin), directory)
+            try:
+                session = token.open(rw=True, user_pin=pin)
+            except pkcs11.UserAlreadyLoggedIn:
+                # A process logs in to a token once, for all its sessions.
+                session = token.open(rw=True)
+            return cls(session, directory)
         except (OSError, RuntimeError, pkcs11.PKCS11Error) as error:
             raise KeysError(
                 f"the token {stated['token']!r} does not open ({type(error).__name__}): see that "
