@@ -38,7 +38,10 @@ def make(settings: Settings) -> list[str]:
 def rotate(settings: Settings, owners: Sequence[str], *, revoke: bool) -> list[str]:
     """New certificates for these, or for all. Raises CommandError for one that nobody has."""
     processes = (*PROCESSES, OPERATOR)
-    known = [*((code, False) for code in connected_today(settings)), *((one, True) for one in processes)]
+    known = [
+        *((code, False) for code in connected_today(settings)),
+        *((one, True) for one in processes),
+    ]
     chosen = [one for one in known if not owners or one[0] in owners]
     unknown = sorted(set(owners) - {name for name, _ in chosen})
     if unknown:

@@ -219,9 +219,7 @@ def _taken_back(
 
 def _keys_in_force(publisher: str, record: RawRecord, reception: Reception) -> str:
     """By which registered keys the sender was judged: a function of Kafka's time of the record."""
-    return keys_digest(
-        publisher, reception.publisher_keys, reception.key_terms, record.received_at
-    )
+    return keys_digest(publisher, reception.publisher_keys, reception.key_terms, record.received_at)
 
 
 def _mark_of(publisher: str, event_id: str) -> str:
