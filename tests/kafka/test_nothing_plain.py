@@ -148,7 +148,9 @@ def rows_of_tables(folder: Path, copies: Path) -> Iterator[tuple[str, bytes]]:
             shutil.copytree(path, copy, ignore=lambda *_: ("LOCK",))
             table = Rdict(str(copy), Options(raw_mode=True), access_type=AccessType.read_only())
             for key, value in table.items():
-                yield f"{path}, a row", bytes(key) + b"\n" + bytes(value)
+                assert isinstance(key, bytes)
+                assert isinstance(value, bytes)
+                yield f"{path}, a row", key + b"\n" + value
             table.close()
 
 
