@@ -28,6 +28,7 @@ from broker.record import intake_set_id
 from broker.shell.key_ring import IntakeEpochs, OwnKeys, keys_now
 from broker.shell.keys import AgencyKeys
 from broker.shell.settings import Settings
+from broker.shell.watch.hops import OFF, Traces
 
 SEED_BYTES = 32
 RECEIPT_WITHIN_S = 30.0
@@ -58,12 +59,14 @@ class Publisher:
         receipts: Any,
         partition: TopicPartition,
         epochs: IntakeEpochs | None = None,
+        traces: Traces = OFF,
     ) -> None:
         """`receipts` is a consumer that stands where the organisation's receipts end.
 
         `epochs` follows intake's keys while the publisher is open; without it they stay those of `keys`.
         """
         self._epochs = epochs
+        self._traces = traces
         self._held = keys
         self._producer = producer
         self._receipts = receipts
@@ -99,7 +102,9 @@ class Publisher:
             receipts.assign([partition])
             await receipts.seek_to_end(partition)
             await receipts.position(partition)
-            yield cls(keys, producer, receipts, partition, IntakeEpochs(used.keys_dir))
+            traces = Traces.of(used, "client")
+            yield cls(keys, producer, receipts, partition, IntakeEpochs(used.keys_dir), traces)
+            traces.close()
 
     async def publish(self, statement: ConcernEvent | Action) -> PublishedRecord:
         """Signs, seals and sends one statement; returns when Kafka holds it on every replica.
@@ -113,8 +118,12 @@ class Publisher:
     ) -> list[PublishedRecord]:
         """The same for several, sent in their order and confirmed together."""
         sealed = [self._sealed(statement) for statement in statements]
+        hops = [self._traces.begin("publish") for _ in sealed]
         try:
-            sent = [await self._producer.send(topic, data) for topic, _, data in sealed]
+            sent = [
+                await self._producer.send(topic, data, headers=list(hop.headers) or None)
+                for (topic, _, data), hop in zip(sealed, hops, strict=True)
+            ]
             confirmed = [await future for future in sent]
         except KafkaError as error:
             raise ClientError(
@@ -122,6 +131,8 @@ class Publisher:
                 f"{self._keys.identity.organisation} may write its topics, and publish again; "
                 "what was taken before is then a duplicate and harmless"
             ) from error
+        for hop in hops:
+            hop.end()
         return [
             PublishedRecord(at.topic, at.partition, at.offset, statement_id)
             for at, (_, statement_id, _) in zip(confirmed, sealed, strict=True)

@@ -29,6 +29,7 @@ from broker.shell.acls import group_of
 from broker.shell.key_ring import OwnKeys, keys_now
 from broker.shell.keys import AgencyKeys
 from broker.shell.settings import Settings
+from broker.shell.watch.hops import OFF, Traces, context_of, context_of_set
 
 LOOKS = 4
 """How often the topics are read before an entry is called missing: others may be on their way."""
@@ -63,6 +64,7 @@ class Subscriber:
         self._on_refusal = on_refusal
         self._logs = OwnLogs()
         self._commits = False
+        self._traces: Traces = OFF
         self._handed_over: dict[TopicPartition, int] = {}
         self.refused: list[Refusal] = []
         """Records whose proof did not hold, in order."""
@@ -105,6 +107,7 @@ class Subscriber:
             withdrawn_at = await partition_of(withdrawals, f"withdrawn.v1.{organisation}", used)
             assign(withdrawals, withdrawn_at)
             found = cls(keys, used, alerts, (withdrawals, withdrawn_at), on_refusal)
+            found._traces = Traces.of(used, "client")
             await found._read_withdrawals()
             found._commits = group is not None
             if group is None:
@@ -114,6 +117,7 @@ class Subscriber:
                 alerts.subscribe([alerts_at.topic])
             yield found
             await found._commit()
+            found._traces.close()
 
     def __aiter__(self) -> Self:
         """The subscriber itself: it never ends of its own accord."""
@@ -132,7 +136,14 @@ class Subscriber:
             if alert.alert_id in self.withdrawn:
                 self.held_back.append(alert.alert_id)
                 continue
+            self._traced(record, alert)
             return alert
+
+    def _traced(self, record: Any, alert: OpenedAlert) -> None:
+        """The last step of its way. A context other than the set's own is nobody's that may be believed."""
+        context = context_of(record.headers)
+        if context == context_of_set(alert.set_id):
+            self._traces.go_on("read", context).end(channel="alert")
 
     async def missing_from_own_log(self) -> tuple[MissingEntries, ...]:
         """Indexes of the organisation's own logs that no alert, receipt or withdrawal came for.

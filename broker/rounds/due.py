@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -44,6 +44,14 @@ class _Open(msgspec.Struct, frozen=True):
     """Of an alert on the recipient's own topic: its id, so that its next contact can be told."""
     roots: tuple[str, ...] = ()
     """Alerts whose answers stop its clock; with each, its reminders."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How many of one kind wait, how many of them are overdue, and for how long the oldest is."""
+
+    waiting: int
+    overdue: int
+    longest: datetime.timedelta
 
 
 class DueBook:
@@ -92,6 +100,16 @@ class DueBook:
         for one in self._releases.values():
             if now >= one.due:
                 yield from self._act(ActionKind.EXPIRE, one, "break_glass_expired", now)
+
+    def standing(self, now: datetime.datetime) -> Mapping[str, Standing]:
+        """What is open, by kind: whether the clock has acted for it already or not."""
+        asked = [one for one in self._alerts.values() if not self._is_answered(one)]
+        kinds = {
+            "acknowledgement": [one.due for one in asked],
+            "review": [one.due for one in self._waiting.values()],
+            "look_back": [one.due for one in self._releases.values()],
+        }
+        return {kind: _standing(moments, now) for kind, moments in kinds.items()}
 
     def _act(
         self, kind: ActionKind, one: _Open, reason: str, now: datetime.datetime
@@ -180,6 +198,11 @@ class DueBook:
         ]
         for name in gone:
             del self._alerts[name]
+
+
+def _standing(moments: Sequence[datetime.datetime], now: datetime.datetime) -> Standing:
+    late = [now - due for due in moments if now >= due]
+    return Standing(len(moments), len(late), max(late, default=datetime.timedelta()))
 
 
 def _first_of(reasons: list[str]) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from broker.ledger import read_entries
 from broker.model.envelope import seal_statement
@@ -28,6 +28,8 @@ from broker.shell.keys import DESK, AgencyKeys, KeysError
 from broker.shell.logs import configure
 from broker.shell.retention_run import due_acts, keep_epochs
 from broker.shell.settings import Settings
+from broker.shell.watch.overdue import Overdue
+from broker.shell.watch.process import Watch, watching
 
 LOOK_EVERY_S = 1.0
 KEEP_EVERY = datetime.timedelta(hours=1)
@@ -48,7 +50,7 @@ class Clock:
         self._keys = keys
         self._epochs = IntakeEpochs(settings.keys_dir)
         # One book for all shards: an answer may be recorded on another shard than its question.
-        self._book = DueBook(DESK)
+        self.book = DueBook(DESK)
         self._read: dict[Path, int] = {}
         self._sent: set[str] = set()
         self._settings = settings
@@ -63,13 +65,13 @@ class Clock:
             # A checkpoint never ends within a set, so the decisions of one come with their closing.
             entries = read_entries(shard, start)
             for entry in entries:
-                self._book.take(json.loads(entry))
+                self.book.take(json.loads(entry))
             self._read[shard] = start + len(entries)
 
     async def act(self, producer: AIOKafkaProducer) -> None:
         """Publishes what is due and was not published by this process before."""
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-        for action in (*self._book.due(now + self._ahead), *self._retention(now)):
+        for action in (*self.book.due(now + self._ahead), *self._retention(now)):
             if action.action_id in self._sent:
                 continue
             stamped = msgspec.structs.replace(action, acted_at=now)
@@ -99,13 +101,22 @@ class Clock:
 
 async def run(settings: Settings) -> None:
     """Looks and acts until cancelled."""
-    configure("clock", settings.log_level)
+    watch = Watch(settings, "clock", ("kafka",))
+    configure("clock", settings.log_level, watch.alarm)
+    watch.serve()
     clock = Clock(settings, OwnKeys(settings.keys_dir, DESK))
-    producer = await make_producer(settings)
-    try:
-        while True:
-            clock.read()
-            await clock.act(producer)
-            await asyncio.sleep(LOOK_EVERY_S)
-    finally:
-        await producer.stop()
+    overdue = Overdue(watch, settings, clock.book)
+
+    def look() -> None:
+        ahead = datetime.timedelta(seconds=settings.clock_ahead_s)
+        overdue.look(datetime.datetime.now(datetime.UTC) + ahead)
+
+    async with watching(watch.keep(look, lambda: {TopicPartition(f"actions.v1.{DESK}", 0): 0})):
+        producer = await make_producer(settings)
+        try:
+            while True:
+                clock.read()
+                await clock.act(producer)
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            await producer.stop()

@@ -9,6 +9,7 @@ already in state, gives the same bytes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,8 @@ from broker.shell.kafka import (
     DECISIONS_TOPIC,
     HELD_TOPIC,
     PARTS_TOPIC,
+    Headers,
+    Message,
     make_app,
     make_producer,
     send_all,
@@ -51,13 +54,15 @@ from broker.shell.keys import BrokerKeys, SubjectKeys
 from broker.shell.logs import configure
 from broker.shell.policy import PolicyHolder
 from broker.shell.settings import Settings
+from broker.shell.watch.hops import Hop, context_of
+from broker.shell.watch.process import Watch
+from broker.shell.watch.workers import show
 
 LOOK_EVERY_S = 1.0
 PARTITIONS = 2
 """Partitions of parts.v1, as in deploy/topics.yaml; a test holds them equal."""
 
 log = structlog.get_logger()
-Message = tuple[str, bytes | None, bytes | None]
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -73,6 +78,8 @@ class Work(msgspec.Struct, frozen=True):
     """Records for other keys of parts.v1."""
     held: tuple[tuple[bytes, bytes | None], ...] = ()
     """Records of held.v1: part id, and what waits (None: nothing any more)."""
+    trace: Headers = ()
+    """What its outputs carry if it is traced."""
 
 
 class Decider:
@@ -205,9 +212,13 @@ class Decider:
                 recorded = record_part(
                     one.result, one.past, one.policy, self._of(one.part).sealer, held[key]
                 )
-                messages.append((DECISIONS_TOPIC, key.encode(), encode(recorded)))
-            messages.extend((DECISIONS_TOPIC, key.encode(), encode(r)) for r in one.recorded)
-            messages.extend((PARTS_TOPIC, p.part_key.encode(), encode(p)) for p in one.sent_on)
+                messages.append((DECISIONS_TOPIC, key.encode(), encode(recorded), one.trace))
+            messages.extend(
+                (DECISIONS_TOPIC, key.encode(), encode(r), one.trace) for r in one.recorded
+            )
+            messages.extend(
+                (PARTS_TOPIC, p.part_key.encode(), encode(p), one.trace) for p in one.sent_on
+            )
             messages.extend((HELD_TOPIC, part_id, value) for part_id, value in one.held)
         return messages
 
@@ -251,7 +262,9 @@ def _eraser(
 
 def build(settings: Settings) -> faust.App:
     """The decide app, ready to run."""
-    configure("decide", settings.log_level)
+    watch = Watch(settings, "decide", ("kafka", "state", "policy"), ("parts",))
+    configure("decide", settings.log_level, watch.alarm)
+    watch.serve()
     app = make_app("decide", settings, partitions=PARTITIONS)
     policies = PolicyHolder(settings)
     keys = KeyRing(settings.keys_dir)
@@ -263,13 +276,17 @@ def build(settings: Settings) -> faust.App:
     reader = PartReader(settings)
     topic = app.topic(PARTS_TOPIC, key_type=bytes, value_type=bytes, partitions=PARTITIONS)
     armed = settings.crash_at
+    show(app, watch, ("parts",), policies)
 
     async def send(batch: list[Work]) -> None:
+        started = time.perf_counter()
         point("decide.decided", armed)
         await app.producer.flush()
         point("decide.state_flushed", armed)
         await sender.send(decider.messages(batch))
         point("decide.sent", armed)
+        watch.batch(len(batch), time.perf_counter() - started)
+        watch.steps(one.part.step for one in batch)
         log.info("batch_sent", parts=len(batch))
 
     batcher = Batcher[Work](
@@ -302,16 +319,23 @@ def build(settings: Settings) -> faust.App:
             if part.step is PartStep.ERASE:
                 await batcher.flush()
                 await eraser.erase(part, place.offset, policies.current())
+                watch.steps([part.step])
                 event.ack()
                 continue
             original = None
             if part.step is PartStep.ACT and (decided := state.rounds(part.part_id)) is not None:
                 original = await reader.read(place.partition, decided.order)
-            await batcher.add(
-                event, decider.work_on(part, place.offset, policies.current(), original)
-            )
+            hop = watch.traces.go_on("decide", context_of(place.headers))
+            work = decider.work_on(part, place.offset, policies.current(), original)
+            await batcher.add(event, _traced(work, hop))
 
     return app
+
+
+def _traced(work: Work, hop: Hop) -> Work:
+    """Ends the step; what comes of it carries its trace, if it has one."""
+    hop.end(step=work.part.step.value)
+    return msgspec.structs.replace(work, trace=hop.headers) if hop else work
 
 
 def _handed_over(part: Part, past: tuple[StateEntry, ...], parts_key: bytes) -> Part:

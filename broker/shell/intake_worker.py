@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,19 +22,29 @@ from aiokafka import AIOKafkaProducer
 from broker.flow import receive
 from broker.intake import AliasEntry, KnownSubject, SeenEntry, known_subject, older_of, without
 from broker.model.codec import encode
-from broker.model.types import DecisionSet, Part
 from broker.model.values import Rejection, SourcePosition
 from broker.reception import IntakeResult, IntakeView, RawRecord, Reception, rejected
 from broker.reference import load_connected, load_reference
 from broker.shell.batches import Batcher
 from broker.shell.crash import point
 from broker.shell.decide_state import compact, remove, table_of
-from broker.shell.kafka import DECISIONS_TOPIC, PARTS_TOPIC, make_app, make_producer, send_all
+from broker.shell.kafka import (
+    DECISIONS_TOPIC,
+    PARTS_TOPIC,
+    Headers,
+    Message,
+    make_app,
+    make_producer,
+    send_all,
+)
 from broker.shell.key_ring import KeyRing
 from broker.shell.keys import BrokerKeys
 from broker.shell.logs import configure
 from broker.shell.reference_holder import ReferenceHolder
 from broker.shell.settings import Settings
+from broker.shell.watch.hops import context_of
+from broker.shell.watch.process import Watch
+from broker.shell.watch.workers import show
 
 NOT_PROCESSED = (
     "the broker failed while it read this record: its operators are told; "
@@ -41,8 +52,11 @@ NOT_PROCESSED = (
 )
 ACTIONS_PREFIX = "actions.v1."
 CONCERNS_PREFIX = "concerns.v1."
+TOPIC_KINDS = ("concerns", "actions")
 
 log = structlog.get_logger()
+Taken = tuple[IntakeResult, Headers]
+"""What became of a record, and what its outputs carry if it is traced."""
 
 
 def make_reception(settings: Settings, keys: BrokerKeys) -> Reception:
@@ -183,7 +197,9 @@ class IntakeState:
 
 def build(settings: Settings) -> faust.App:
     """The intake app, ready to run."""
-    configure("intake", settings.log_level)
+    watch = Watch(settings, "intake", ("kafka", "state"), TOPIC_KINDS)
+    configure("intake", settings.log_level, watch.alarm)
+    watch.serve()
     app = make_app("intake", settings, partitions=1)
     receptions = Receptions(settings)
     organisations = load_connected(settings.organisations_dir / "connected.yaml")
@@ -193,20 +209,24 @@ def build(settings: Settings) -> faust.App:
     topic = app.topic(*names, key_type=bytes, value_type=bytes)
     state = IntakeState(app)
     armed = settings.crash_at
+    show(app, watch, TOPIC_KINDS)
     producer: AIOKafkaProducer | None = None
 
-    async def send(results: list[IntakeResult]) -> None:
+    async def send(results: list[Taken]) -> None:
         nonlocal producer
+        started = time.perf_counter()
         producer = producer or await make_producer(settings)
         await app.producer.flush()
         point("intake.state_flushed", armed)
-        await send_all(producer, [message for one in results for message in _parts(one.parts)])
+        await send_all(producer, [message for one in results for message in _parts(one)])
         point("intake.parts_sent", armed)
-        await send_all(producer, [message for one in results for message in _sets(one.sets)])
+        await send_all(producer, [message for one in results for message in _sets(one)])
         point("intake.sets_sent", armed)
-        log.info("batch_sent", records=len(results), parts=sum(len(one.parts) for one in results))
+        watch.batch(len(results), time.perf_counter() - started)
+        parts = sum(len(one.parts) for one, _ in results)
+        log.info("batch_sent", records=len(results), parts=parts)
 
-    batcher = Batcher[IntakeResult](
+    batcher = Batcher[Taken](
         send,
         size=settings.batch_size,
         wait_ms=settings.batch_wait_ms,
@@ -223,14 +243,18 @@ def build(settings: Settings) -> faust.App:
         async for event in stream.noack().events():
             point("intake.received", armed)
             record = raw_record(event.message)
+            hop = watch.traces.begin("intake", context_of(event.message.headers))
             result = _received(record, state, receptions.at(record.received_at))
             state.keep(result)
+            kind, taken = "action" if record.is_action else "concern", _taken(result)
+            watch.figures.records.add(record=kind, taken=taken)
+            hop.end(record=kind, taken=taken)
             if not result.erased:
-                await batcher.add(event, result)
+                await batcher.add(event, (result, hop.headers))
                 continue
             # All that came before is confirmed first, then decide is told; only then is it forgotten.
             await batcher.flush()
-            await send([result])
+            await send([(result, hop.headers)])
             point("intake.erasure_sent", armed)
             state.forget(result.erased)
             await app.producer.flush()
@@ -255,12 +279,20 @@ def _received(record: RawRecord, state: IntakeState, reception: Reception) -> In
         return rejected(record, Rejection("not_processed", NOT_PROCESSED), reception)
 
 
-def _parts(parts: tuple[Part, ...]) -> list[tuple[str, bytes | None, bytes]]:
-    return [(PARTS_TOPIC, part.part_key.encode(), encode(part)) for part in parts]
+def _taken(result: IntakeResult) -> str:
+    if result.rejection is not None:
+        return "rejected"
+    return "duplicate" if result.duplicate else "accepted"
 
 
-def _sets(sets: tuple[DecisionSet, ...]) -> list[tuple[str, bytes | None, bytes]]:
-    return [(DECISIONS_TOPIC, one.set_id.encode(), encode(one)) for one in sets]
+def _parts(taken: Taken) -> list[Message]:
+    result, headers = taken
+    return [(PARTS_TOPIC, one.part_key.encode(), encode(one), headers) for one in result.parts]
+
+
+def _sets(taken: Taken) -> list[Message]:
+    result, headers = taken
+    return [(DECISIONS_TOPIC, one.set_id.encode(), encode(one), headers) for one in result.sets]
 
 
 def _registry(settings: Settings) -> dict[int, bytes] | None:

@@ -18,6 +18,9 @@ PARTS_TOPIC = "parts.v1"
 DECISIONS_TOPIC = "decisions.v1"
 PROGRESS_TOPIC = "progress.v1"
 HELD_TOPIC = "held.v1"
+Headers = Sequence[tuple[str, bytes]]
+Message = tuple[str, bytes | None, bytes | None] | tuple[str, bytes | None, bytes | None, Headers]
+"""Topic, key, value, and headers where there are any."""
 
 
 def make_app(name: str, settings: Settings, *, partitions: int) -> faust.App:
@@ -67,13 +70,27 @@ async def make_producer(
     return producer
 
 
-async def send_all(
-    producer: AIOKafkaProducer, messages: Sequence[tuple[str, bytes | None, bytes | None]]
-) -> None:
-    """Sends (topic, key, value) in order and returns when Kafka has confirmed every one."""
-    futures = [await producer.send(topic, value, key=key) for topic, key, value in messages]
+async def send_all(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
+    """Sends messages in order and returns when Kafka has confirmed every one."""
+    futures = [
+        await producer.send(topic, value, key=key, headers=list(*headers) or None)
+        for topic, key, value, *headers in messages
+    ]
     for future in futures:
         await future
+
+
+def acknowledged(app: faust.App, kinds: Sequence[str]) -> dict[TopicPartition, int | None]:
+    """Next offset that a worker has not acknowledged, of each partition that it has now.
+
+    Of topics whose name begins with one of `kinds`; None where the group took nothing yet.
+    """
+    committed = app.consumer._committed_offset  # type: ignore[attr-defined]  # noqa: SLF001 -- Faust tells it nowhere else
+    return {
+        TopicPartition(one.topic, one.partition): committed.get(one)
+        for one in app.consumer.assignment()
+        if one.topic.partition(".")[0] in kinds
+    }
 
 
 def committed_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:

@@ -9,6 +9,7 @@ reads on from the position in the database. So a crash anywhere loses nothing an
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,6 +41,8 @@ from broker.shell.keys import load_broker_keys
 from broker.shell.logs import configure
 from broker.shell.settings import Settings
 from broker.shell.topics import load_topics
+from broker.shell.watch.process import Watch, watching
+from broker.shell.watch.recorded import Seen, look_at_store
 from broker.shell.witnesses_file import read_witnesses
 from broker.shell.witnessing import Witnessing
 
@@ -86,9 +89,16 @@ class ShardWriter:
     """The one writer of one shard."""
 
     def __init__(
-        self, partition: int, settings: Settings, store: ShardStore, witnessing: Witnessing
+        self,
+        partition: int,
+        settings: Settings,
+        store: ShardStore,
+        witnessing: Witnessing,
+        watch: Watch,
     ) -> None:
         """`store` is opened by the caller; the writer takes its epoch when it runs."""
+        self._watch = watch
+        self._seen = Seen(watch, f"s{partition}")
         self._signing = LedgerSigners(settings.keys_dir)
         self._partition = TopicPartition(DECISIONS_TOPIC, partition)
         self._shard = f"s{partition}"
@@ -98,6 +108,10 @@ class ShardWriter:
         self._armed = settings.crash_at
         self._epoch = 0
         self._sent = 0
+        self.ready = False
+        """Whether it records: it is the one writer, and what was left unsent is sent."""
+        self.position = {self._partition: 0}
+        """The next record that it has not recorded."""
 
     async def run(self) -> None:
         """Records and delivers until cancelled."""
@@ -111,7 +125,8 @@ class ShardWriter:
             self._sign_with_new_keys()
             await self._deliver(producer)
             consumer.assign([self._partition])
-            consumer.seek(self._partition, self._store.next_offset())
+            consumer.seek(self._partition, self._at(self._store.next_offset()))
+            self.ready = True
             log.info("shard_ready", shard=self._shard, epoch=self._epoch, size=self._store.size())
             while True:
                 await self._turn(consumer, producer)
@@ -131,7 +146,9 @@ class ShardWriter:
         if not records:
             return
         point("ledger.received", self._armed)
+        started = time.perf_counter()
         self._record(records)
+        self._watch.batch(len(records), time.perf_counter() - started)
         point("ledger.committed", self._armed)
         await self._deliver(producer)
         self._store.outbox_prune(self._sent - KEEP_SENT)
@@ -158,34 +175,48 @@ class ShardWriter:
         await self._send_outbox(producer)
 
     def _record(self, records: Sequence[Any]) -> None:
-        sets = [record_set(decode(record.value, DecisionSet)) for record in records]
+        read = [decode(record.value, DecisionSet) for record in records]
+        hops = self._seen.begin(records, read)
+        sets = [record_set(one) for one in read]
         point("ledger.before_commit", self._armed)
         result = self._store.commit(
             sets, epoch=self._epoch, next_offset=records[-1].offset + 1, render=render
         )
+        self._seen.recorded(read, result.recorded, hops, time.time())
+        self._at(records[-1].offset + 1)
         log.info(
             "recorded", shard=self._shard, sets=len(result.recorded), dropped=len(result.dropped)
         )
+
+    def _at(self, offset: int) -> int:
+        """Notes where it stands now, for who looks on."""
+        self.position = {self._partition: offset}
+        self._seen.size(self._store.size())
+        return offset
 
     async def _send_outbox(self, producer: AIOKafkaProducer) -> None:
         """Everything recorded and not yet sent, each chunk in one transaction with its mark."""
         while chunk := self._store.outbox_after(self._sent, OUTBOX_CHUNK):
             last = chunk[-1][0]
+            messages = [message for _, message in chunk]
+            started = time.perf_counter()
             mark = Progress(shard=self._shard, epoch=self._epoch, sequence=last)
             async with producer.transaction():
                 point("ledger.transaction_begun", self._armed)
                 futures = [
-                    await producer.send(message.topic, message.value, key=message.key)
-                    for _, message in chunk
+                    await producer.send(
+                        one.topic, one.value, key=one.key, headers=self._seen.headers(one)
+                    )
+                    for one in messages
                 ]
                 futures.append(
                     await producer.send(PROGRESS_TOPIC, encode(mark), key=self._shard.encode())
                 )
-                for future in futures:
-                    await future
+                said = [await future for future in futures]
                 point("ledger.outbox_sent", self._armed)
             self._sent = last
             point("ledger.transaction_committed", self._armed)
+            self._seen.sent(messages, said[:-1], time.perf_counter() - started)
 
     async def _progress(self, consumer: AIOKafkaConsumer) -> int:
         """The last sequence that a committed transaction of this shard sent."""
@@ -200,11 +231,13 @@ class ShardWriter:
 
 async def run(settings: Settings) -> None:
     """All shards of decisions.v1, until cancelled or until one fails."""
-    configure("ledger", settings.log_level)
+    watch = Watch(settings, "ledger", ("kafka", "store"), ("decisions",))
+    configure("ledger", settings.log_level, watch.alarm)
+    watch.serve()
     key = load_broker_keys(settings.keys_dir).ledger_key
     listed = LedgerSigners(settings.keys_dir).every
     policy = read_witnesses(settings.witnesses)
-    writers = []
+    writers: dict[str, ShardWriter] = {}
     for partition in range(load_topics().named([])[DECISIONS_TOPIC].partitions):
         shard = f"s{partition}"
         origin = f"{settings.name}/{shard}"
@@ -213,5 +246,13 @@ async def run(settings: Settings) -> None:
             settings.witnessed_dir / f"{shard}.checkpoint", verifier_keys(origin, listed)
         )
         witnessing = Witnessing(shard, store, policy, last, settings.crash_at)
-        writers.append(ShardWriter(partition, settings, store, witnessing).run())
-    await asyncio.gather(*writers)
+        writers[shard] = ShardWriter(partition, settings, store, witnessing, watch)
+
+    def look() -> None:
+        look_at_store(watch, settings, {shard: one.ready for shard, one in writers.items()})
+
+    def positions() -> dict[TopicPartition, int | None]:
+        return {at: offset for one in writers.values() for at, offset in one.position.items()}
+
+    async with watching(watch.keep(look, positions)):
+        await asyncio.gather(*(one.run() for one in writers.values()))

@@ -108,14 +108,31 @@ def _bound_to(process: str) -> structlog.typing.Processor:
     return bind
 
 
-def configure(process: str, level: str) -> structlog.stdlib.BoundLogger:
-    """A JSON logger on stderr, bound to the process name; foreign loggers only from WARNING."""
+def _told(alarm: Callable[[str], None]) -> structlog.typing.Processor:
+    def tell(
+        _logger: Any, method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        if method != "info":
+            alarm(event["event"])
+        return event
+
+    return tell
+
+
+def configure(
+    process: str, level: str, alarm: Callable[[str], None] = lambda _: None
+) -> structlog.stdlib.BoundLogger:
+    """A JSON logger on stderr, bound to the process name; foreign loggers only from WARNING.
+
+    `alarm` is told the name of every line of level warning or above.
+    """
     number = logging.getLevelName(level.upper())
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _bound_to(process),
+            _told(alarm),
             only_allowed,
             structlog.processors.JSONRenderer(sort_keys=True),
         ],

@@ -73,6 +73,8 @@ class PolicyHolder:
         settle()
         self._looked_at = clock()
         self._loading: threading.Thread | None = None
+        self.refused = False
+        """Whether the files as they are now cannot be loaded, so that older ones are in force."""
 
     @property
     def bundle_hash(self) -> str:
@@ -107,6 +109,7 @@ class PolicyHolder:
             policy = load_policy(self._settings)
             archive_in(self._settings.ledger_dir, self._settings, policy)
         except Exception as error:  # noqa: BLE001 -- whatever is wrong with new files, the old policy stays
+            self.refused = True
             path = getattr(error, "path", None)
             log.error(
                 "policy_not_loaded",
@@ -116,6 +119,7 @@ class PolicyHolder:
             )
             return
         self._policy = policy
+        self.refused = False
         gc.unfreeze()
         settle()
         log.info("policy_loaded", seconds=round(time.perf_counter() - started, 3))

@@ -28,8 +28,11 @@ class ProcessesError(RuntimeError):
 class Supervisor:
     """Starts each process once and again when it ends; each logs to `<log_dir>/<name>.log`."""
 
-    def __init__(self, environment: Mapping[str, str], log_dir: Path) -> None:
-        """`environment` is added to this process's own."""
+    def __init__(
+        self, environment: Mapping[str, str], log_dir: Path, ports: Mapping[str, int]
+    ) -> None:
+        """`environment` is added to this process's own; each process shows itself on its port."""
+        self._ports = ports
         self._environment = {**os.environ, **environment}
         self._log_dir = log_dir
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -85,7 +88,7 @@ class Supervisor:
         # A session of its own: Ctrl-C at the terminal reaches the supervisor, which stops them.
         self._running[name] = subprocess.Popen(
             [sys.executable, "-m", "broker.shell.run", name],
-            env=self._environment,
+            env={**self._environment, "BROKER_METRICS_PORT": str(self._ports.get(name, 0))},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

@@ -69,6 +69,19 @@ class Settings(BaseSettings):
         None, description="YAML file of the witnesses that cosign checkpoints; none without it."
     )
     log_level: str = Field("INFO", description="Log level.")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_500,
+        description="Port on 127.0.0.1 for /metrics, /healthz and /readyz of the one process that is run; "
+        "0 or unset: none. `broker up` gives this and the next three to its processes; unset: free ones.",
+    )
+    trace_share: float = Field(
+        0.0, ge=0, le=1, description="Share of the records whose way is traced; 0: none."
+    )
+    trace_endpoint: str = Field(
+        "http://127.0.0.1:4318/v1/traces", description="OTLP receiver (HTTP) that traces go to."
+    )
     crash_at: str = Field(
         "", description="For fault tests only: `point:n` kills the process at the n-th passing."
     )

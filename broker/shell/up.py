@@ -27,9 +27,11 @@ from broker.shell.keys import KeysError, make_keys
 from broker.shell.logs import configure
 from broker.shell.processes import ProcessesError, Supervisor
 from broker.shell.registered_keys import load_registered
+from broker.shell.run import PROCESSES
 from broker.shell.security import embedded_kafka, security_of_operator
 from broker.shell.settings import Settings
 from broker.shell.topics import TopicsError, ensure_topics
+from broker.shell.watch.ports import ports_of, where, write_targets
 
 FAILED = 1
 INTERRUPTED = 130
@@ -69,7 +71,10 @@ async def _serve(settings: Settings, out: Console, verify: Verify, *, once: bool
         f"Kafka at {settings.kafka_bootstrap}; {len(organisations)} organisations connected; "
         f"{len(created)} topics made; {rights}; state in {settings.data_dir}/"
     )
-    supervisor = Supervisor(_environment(settings), settings.data_dir / "log")
+    ports = ports_of(settings, PROCESSES)
+    write_targets(settings.data_dir, ports)
+    out.print(where(ports))
+    supervisor = Supervisor(_environment(settings), settings.data_dir / "log", ports)
     supervisor.start()
     watching = asyncio.create_task(_watch(supervisor))
     following = asyncio.create_task(_follow(settings, operator))
@@ -157,4 +162,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         "BROKER_POLICIES_DIR": str(settings.policies_dir),
         "BROKER_NAME": settings.name,
         "BROKER_LOG_LEVEL": settings.log_level,
+        "BROKER_TRACE_SHARE": str(settings.trace_share),
+        "BROKER_TRACE_ENDPOINT": settings.trace_endpoint,
     }
