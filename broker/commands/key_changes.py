@@ -12,16 +12,19 @@ from rich.table import Table
 from rich.text import Text
 
 from broker.commands.errors import CommandError
+from broker.reference import load_reference
 from broker.shell.key_changes import (
     NOT_ROTATED,
     OF_AN_ORGANISATION,
     Change,
     KeyKind,
     Shown,
+    register_public,
     revoke,
     rotate,
     shown,
 )
+from broker.shell.registered_keys import load_registered
 from broker.shell.settings import Settings
 
 STYLES = {"in_force": "green", "revoked": "red", "not_yet": "yellow"}
@@ -69,6 +72,13 @@ def revoked(
 ) -> Change:
     """Revokes a key. Raises CommandError, KeysError."""
     return revoke(settings.keys_dir, kind_of(word), organisation or "", key_id, at=_utc(at))
+
+
+def registered(settings: Settings) -> tuple[Change, ...]:
+    """Takes over registered public keys; what changed. Raises ReferenceDataError, KeysError."""
+    register = load_reference(settings.codesets_dir, settings.organisations_dir).organisations
+    found = load_registered(settings.organisations_dir, register)
+    return register_public(settings.keys_dir, found)
 
 
 def keys_of(settings: Settings, organisation: str | None) -> tuple[Shown, ...]:

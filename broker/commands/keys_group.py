@@ -120,6 +120,23 @@ def keys_revoke(
 
 
 @keys_app.command(
+    "register", epilog=examples("broker keys register", "broker keys register --json")
+)
+def keys_register(as_json: Json = False) -> None:
+    """Take over the public keys in policies/organisations/keys/; `broker up` does so at its start.
+
+    A key that was registered stays: it is ended or revoked, never replaced.
+    """
+    from broker.commands import key_changes
+
+    changes = key_changes.registered(settings_in_force())
+    if as_json:
+        write(*map(key_changes.row, changes))
+    else:
+        say("\n".join(map(key_changes.sentence, changes)) or "Nothing changed.")
+
+
+@keys_app.command(
     "rotate-certificates",
     epilog=examples(
         "broker keys rotate-certificates",

@@ -2,7 +2,7 @@
 
 Every change is announced and in force from a moment a little ahead (broker.shell.key_register): what
 Kafka took before is judged and sealed by the keys of then, however late it is read. New keys first,
-what names them after. The linkage key and the pairwise secret are not rotated (ADR 20).
+what names them after. The linkage key and the pairwise secret are not rotated (ADR 19).
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ LEDGER_OVERLAP = datetime.timedelta(days=30)
 """How long the ledger signs with both: longer than Kafka keeps alerts, so that every one that lies
 there opens for who knows only the new key."""
 NOT_ROTATED = {
-    "linkage": "the linkage key makes every token: rotating it is re-tokenising all state (ADR 20)",
+    "linkage": "the linkage key makes every token: rotating it is re-tokenising all state (ADR 19)",
     "pairwise": "the pairwise secret makes the pseudonyms by which recipients know children, and "
-    "reply codes: rotating it would break the thread between two warnings about one child (ADR 20)",
+    "reply codes: rotating it would break the thread between two warnings about one child (ADR 19)",
     "subject": "a subject's key is destroyed by erasure, never rotated: `broker retention erase`",
 }
 

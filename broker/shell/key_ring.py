@@ -77,13 +77,17 @@ class LedgerSigners:
         self._looked_at = now
         register = read_register(self._directory)
         at = datetime.datetime.now(datetime.UTC)
-        ids = [one.key_id for one in reversed(register.ledger) if one.term.in_force(at)]
+        source = source_of(self._directory)
+        ids = [
+            one.key_id
+            for one in reversed(register.ledger)
+            if one.term.in_force(at) and source.holds(ledger_file(self._directory, one.key_id))
+        ]
         listed = register.trusted_ledger_keys(at)
         seen = tuple(ids), tuple(one.public_bytes_raw() for one in listed)
         if not ids or seen == self._seen:
             return None
         self._seen = seen
-        source = source_of(self._directory)
         return Signing(
             tuple(source.signer(ledger_file(self._directory, one)) for one in ids),
             listed,

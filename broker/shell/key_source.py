@@ -4,7 +4,7 @@
 the organisations' signing keys and intake's epochs in a token, which signs and opens for the broker
 and never hands them out; what is no key pair (linkage, parts, data and rows keys) stays in files of
 mode 0600, as do recipients' sealing keys, which are the recipients' own. A key management service is
-a third class with these six methods (docs/adr/0020-keys.md shows one).
+a third class with these six methods (docs/adr/0019-keys.md shows one).
 """
 
 from __future__ import annotations

@@ -215,12 +215,15 @@ def load_broker_keys(directory: Path, moment: datetime.datetime | None = None) -
         raise KeysError(f"{path} has no key of {DESK}: run `broker up` to add it")
     source = source_of(directory)
     signing = tuple(
-        source.signer(ledger_file(directory, one.key_id))
+        source.signer(name)
         for one in reversed(register.ledger)
-        if one.term.in_force(at)
+        if one.term.in_force(at) and source.holds(name := ledger_file(directory, one.key_id))
     )
     if not signing:
-        raise KeysError("no key of the ledger is in force: `broker keys rotate ledger` makes one")
+        raise KeysError(
+            f"no key of the ledger that is in force is held (such as {own / 'ledger.pem'}): restore it "
+            "from backup, or `broker keys rotate ledger` makes another one"
+        )
     return BrokerKeys(
         publisher_keys=register.signing_keys(),
         epoch_keys={

@@ -22,6 +22,12 @@ class Settings(BaseSettings):
         description="Name of this broker: the first part of every log's origin line.",
     )
     data_dir: Path = Field(Path("var"), description="Where state, keys and the ledger lie.")
+    keys: str = Field(
+        "",
+        pattern=r"^$|^file:.|^pkcs11:.",
+        description="Where keys lie: file:DIR (default: the data folder's keys/), or pkcs11:module="
+        "...;token=...;pin-source=FILE for the pairs that sign and open (docs/runbooks/keys.md).",
+    )
     kafka_bootstrap: str = Field(
         "", description="host:port of an external Kafka; empty starts the embedded one."
     )
@@ -89,7 +95,8 @@ class Settings(BaseSettings):
     @property
     def keys_dir(self) -> Path:
         """Where keys lie; readable by the broker alone."""
-        return self.data_dir / "keys"
+        named = self.keys.removeprefix("file:") if self.keys.startswith("file:") else ""
+        return Path(named) if named else self.data_dir / "keys"
 
     @property
     def ledger_dir(self) -> Path:

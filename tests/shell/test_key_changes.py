@@ -209,6 +209,22 @@ def test_a_revoked_key_of_the_ledger_is_trusted_by_nobody(keys_dir: Path) -> Non
     assert old not in [one.public_bytes_raw() for one in found.listed]
 
 
+def test_a_ledger_whose_key_was_lost_goes_on_with_the_next_one(keys_dir: Path) -> None:
+    """Nothing that was signed is lost; the lost key is listed for verifiers until it is revoked."""
+    (keys_dir / "broker" / "ledger.pem").unlink()
+    with pytest.raises(KeysError, match="rotate ledger"):
+        load_broker_keys(keys_dir)
+    change = rotate(keys_dir, KeyKind.LEDGER)
+    signing = LedgerSigners(keys_dir)
+    assert signing.changed() is None
+    passed(change.in_force_from)
+    found = signing.changed()
+
+    assert found is not None
+    assert (len(found.signers), len(found.listed)) == (1, 2)
+    assert len(load_broker_keys(keys_dir).ledger_keys) == 1
+
+
 def test_no_change_reaches_into_the_past(tmp_path: Path) -> None:
     """What was taken in was judged: a change is announced, so that every process knows of it."""
     make_keys(tmp_path, ["A"])
