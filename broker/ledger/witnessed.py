@@ -126,6 +126,10 @@ class LastCosigned:
         self._path = path
         self._verifier_key = verifier_key
 
+    def know(self, verifier_key: VerifierKey) -> None:
+        """From now on the log's own keys are these: a rotation adds one."""
+        self._verifier_key = verifier_key
+
     def read(self) -> Checkpoint | None:
         """What was last cosigned; None where nothing ever was. Raises LedgerError for a damaged file."""
         try:

@@ -159,6 +159,8 @@ class ShardWriter:
         changed = self._signing.changed()
         if changed is None:
             return False
+        origin = f"{self._settings.name}/{self._shard}"
+        self._witnessing.know(verifier_keys(origin, self._signing.every))
         self._store.sign_with(changed.signers, changed.listed)
         log.info("ledger_keys", shard=self._shard, count=len(changed.signers))
         return True

@@ -15,6 +15,7 @@ from broker.ledger import (
     ContradictionError,
     LastCosigned,
     ShardStore,
+    VerifierKey,
     WitnessKey,
     with_cosignatures,
 )
@@ -48,6 +49,10 @@ class Witnessing:
         self._client = WitnessClient(policy.timeout_s)
         self._confirmed: int | None = None
         """Size of the log that the quorum cosigned in this process's time."""
+
+    def know(self, keys: VerifierKey) -> None:
+        """The log's own keys from now on, those that ended among them."""
+        self._last.know(keys)
 
     async def close(self) -> None:
         """Ends the connections to the witnesses."""

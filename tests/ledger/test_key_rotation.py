@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.ledger import (
+    LastCosigned,
     LedgerError,
     NoteError,
     ShardStore,
@@ -118,3 +119,18 @@ def test_signing_with_what_signs_already_changes_nothing(tmp_path: Path) -> None
     store.publish_tiles()
 
     assert notes_of(tmp_path / "s0") == before
+
+
+def test_the_last_cosigned_checkpoint_is_read_by_whichever_key_signed_it(tmp_path: Path) -> None:
+    """A log whose key was rotated goes on from what a witness cosigned before."""
+    path = tmp_path / "s0.checkpoint"
+    last = LastCosigned(path, verifier_key(ORIGIN, KEY.public_key()))
+    last.write(sign_checkpoint(ORIGIN, 3, bytes(32), NEW))
+    with pytest.raises(LedgerError):
+        last.read()
+    last.know(verifier_keys(ORIGIN, [NEW.public_key(), KEY.public_key()]))
+    for signers in ((NEW,), (KEY,), (NEW, KEY)):
+        last.write(sign_checkpoint(ORIGIN, 3, bytes(32), *signers))
+        found = last.read()
+        assert found is not None
+        assert found.size == 3
