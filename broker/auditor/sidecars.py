@@ -26,15 +26,16 @@ Wanted = Mapping[tuple[str, str], tuple[str, Where]]
 
 
 def check_store(
-    shard: Path, wanted: Wanted, logs: Mapping[str, SeenLog]
+    shard: Path, wanted: Wanted, logs: Mapping[str, SeenLog], copied: Path | None = None
 ) -> tuple[Former, str | None]:
     """Every sidecar that a leaf of the shard commits to, and every row of the store.
 
-    `logs` by owner, "" the auditors'. The former checkpoints, and a note on what was not checked.
+    `logs` by owner, "" the auditors'. `copied`: the store as it is in PostgreSQL.
+    Returns the former checkpoints, and a note on what was not checked.
     Raises BadLedgerError.
     """
-    path = shard / FILE
-    shown = f"{shard.name}/{FILE}"
+    path = copied or shard / FILE
+    shown = f"{shard.name} in PostgreSQL" if copied else f"{shard.name}/{FILE}"
     if not path.is_file() or not os.access(path, os.R_OK):
         return Former(), (
             f"{shown} is not here or not readable: sealed facts and rows were not checked"

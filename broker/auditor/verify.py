@@ -23,7 +23,8 @@ from broker.auditor.report import BadLedgerError, CosignedCount, Report
 from broker.auditor.sidecars import check_store
 from broker.auditor.snapshot import LogFiles, ShardFiles, read_checkpoints, read_shards, running
 from broker.auditor.stored import SeenLog
-from broker.ledger import Checkpoint, VerifierKey, WitnessKey, leaf_hash
+from broker.ledger import Checkpoint, LedgerError, VerifierKey, WitnessKey, leaf_hash
+from broker.ledger.database import Stores
 from broker.record import PolicyHashes
 
 READINGS = 5
@@ -40,19 +41,25 @@ def verify_ledger(
     *,
     allow_open: bool = False,
     witnesses: Sequence[WitnessKey] = (),
+    stores: Stores | None = None,
 ) -> Report:
     """Verifies every log of every shard under `ledger_dir`, and the accounts over all of them.
 
     `keys` maps a log's origin to its verifier key (`keys_from_file` makes it from one file); without
     it the key beside each log is taken, and all must be one. With `allow_open`, parts that were
     accepted and are not decided yet are counted and no fault. Each of `witnesses` must have cosigned
-    every shard. A ledger that changes while it is read
-    is read again a few times. Never raises for what it reads: the report names the first fault.
+    every shard. `stores` gives the rows where they are not in the folders. A ledger that changes
+    while it is read is read again a few times. Never raises for what it reads: the report names the
+    first fault.
     """
     for reading in range(READINGS):
-        work = _Verification(keys, witnesses, allow_open=allow_open)
+        work = _Verification(keys, witnesses, stores, allow_open=allow_open)
         fault = work.run(ledger_dir)
-        if fault is None or reading == READINGS - 1 or not _changed(work.shards):
+        if (
+            fault is None
+            or reading == READINGS - 1
+            or not _changed(work.shards, alive=stores is not None)
+        ):
             break
     return work.report(fault)
 
@@ -70,11 +77,13 @@ class _Verification:
         self,
         keys: Mapping[str, str] | None,
         witnesses: Sequence[WitnessKey],
+        stores: Stores | None,
         *,
         allow_open: bool,
     ) -> None:
         self._keys = keys
         self._witnesses = witnesses
+        self._stores = stores
         self._cosigned: list[CosignedCount] = []
         self._cosigners: dict[str, frozenset[str]] = {}
         self._seen: dict[str, dict[str, SeenLog]] = {}
@@ -171,7 +180,11 @@ class _Verification:
 
     def _take_store(self, shard: ShardFiles, checkpoint: Checkpoint) -> None:
         wanted = self._accounts.sidecars.get(shard.name, {})
-        former, note = check_store(shard.folder, wanted, self._seen[shard.name])
+        try:
+            copied = self._stores(shard.name) if self._stores else None
+        except LedgerError as error:
+            raise BadLedgerError(str(error)) from error
+        former, note = check_store(shard.folder, wanted, self._seen[shard.name], copied)
         self._notes += [note] if note else []
         on_published = self._cosigners[shard.name]
         self._cosigned += [
@@ -200,10 +213,10 @@ class _Verification:
             raise BadLedgerError(f"the shards are of different ledgers: {', '.join(names)}")
 
 
-def _changed(shards: Sequence[ShardFiles]) -> bool:
+def _changed(shards: Sequence[ShardFiles], *, alive: bool) -> bool:
     """True if anything was published since these files were read, or is at once."""
     deadline = time.monotonic() + SETTLES_WITHIN_S
-    alive = any(running(shard.folder) for shard in shards)
+    alive = alive or any(running(shard.folder) for shard in shards)
     while True:
         try:
             if any(read_checkpoints(shard.folder) != shard.checkpoints for shard in shards):

@@ -79,6 +79,7 @@ def schema_show(
         "broker audit verify copy-of-ledger --key broker.vkey",
         "broker audit verify --witness witness.vkey --json",
         "broker audit verify --kafka",
+        "broker audit verify --store postgresql://auditor@db/ledger",
     ),
 )
 def audit_verify(
@@ -106,6 +107,14 @@ def audit_verify(
             "--kafka", help="Also hold every topic, as far as Kafka keeps it, to the ledger."
         ),
     ] = False,
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="The PostgreSQL whose rows are held to the files; a password belongs in PGPASSFILE. "
+            "Default: BROKER_LEDGER_STORE, for the broker's own ledger.",
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Verify every leaf, tile, checkpoint and count of a ledger, from its files alone.
@@ -116,7 +125,8 @@ def audit_verify(
 
     settings = settings_in_force()
     folder = directory or settings.ledger_dir
-    report = operators.audit(folder, key, witness or ())
+    address = store or ("" if directory else settings.ledger_store.get_secret_value())
+    report = operators.audit(folder, key, witness or (), address)
     if kafka and report.ok:
         from broker.commands.audit_kafka import with_kafka
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.table import Table
 from broker.auditor import Report, keys_from_file, verdict, verify_ledger, witness_from
 from broker.commands.errors import CommandError
 from broker.commands.words import say
+from broker.ledger.database import Stores
 from broker.shell.bench import FlowFigures, bench_flow
 from broker.shell.bench_decide import DecideFigures, bench_decide
 from broker.shell.bench_security import SecurityFigures
@@ -39,21 +41,35 @@ def up(settings: Settings, *, once: bool, as_json: bool) -> tuple[int, dict[str,
     return code, {"exit_code": code, "ledger": lines[-1] if lines else None}
 
 
-def audit(ledger_dir: Path, key_file: Path | None, witnesses: Sequence[str] = ()) -> Report:
+def audit(
+    ledger_dir: Path, key_file: Path | None, witnesses: Sequence[str] = (), store: str = ""
+) -> Report:
     """Verifies a ledger from its files, by the public key of `key_file` or by those beside the logs.
 
-    Each of `witnesses`, keys or files of keys, must have cosigned it. Raises CommandError where there
-    is nothing to verify, BadLedgerError for a key that is none.
+    `store`: address of the PostgreSQL that holds its rows. Each of `witnesses`, keys or files of keys,
+    must have cosigned it. Raises CommandError where there is nothing to verify, BadLedgerError for a
+    key that is none.
     """
     if not ledger_dir.is_dir():
         raise CommandError(
             f"{ledger_dir} is no folder: name the folder of a ledger, such as var/ledger or a copy"
         )
-    return verify_ledger(
-        ledger_dir,
-        keys_from_file(key_file) if key_file else None,
-        witnesses=[witness_from(one) for one in witnesses],
-    )
+    with _stores(store) as stores:
+        return verify_ledger(
+            ledger_dir,
+            keys_from_file(key_file) if key_file else None,
+            witnesses=[witness_from(one) for one in witnesses],
+            stores=stores,
+        )
+
+
+def _stores(address: str) -> AbstractContextManager[Stores | None]:
+    """The rows in a PostgreSQL; nothing where there is none."""
+    if not address:
+        return nullcontext()
+    from broker.ledger.copying import stores_in  # noqa: PLC0415 -- loads PostgreSQL's client
+
+    return stores_in(address)
 
 
 def show_report(report: Report) -> None:

@@ -7,8 +7,9 @@ a log reads none of its past. Where SQL differs, `sqlite.py` and `postgres.py` e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -35,6 +36,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     "outbox": ("sequence", "topic", "key", "value"),
 }
 """Every table of a store and its columns; a test holds both dialects to it."""
+
+Stores = Callable[[str], Path]
+"""Shard -> a file with its store as it is now. Raises LedgerError."""
 
 
 class Rows(Protocol):

@@ -152,6 +152,16 @@ class PostgresConnection:
             with contextlib.suppress(psycopg.Error):
                 self._connection.rollback()
 
+    def rows_of(self, table: str) -> Iterator[Sequence[Any]]:
+        """Every row of one table, a few at a time; inside a transaction."""
+        query = sql.SQL(
+            "SELECT {} FROM {} ORDER BY 1, 2" if len(TABLES[table]) > 1 else "SELECT {} FROM {}"
+        )
+        columns = sql.SQL(", ").join(map(sql.Identifier, TABLES[table]))
+        with self._connection.cursor(f"all_{table}") as cursor:
+            cursor.execute(query.format(columns, sql.Identifier(table)))
+            yield from cursor
+
     def assert_held(self) -> None:
         """Raises LedgerError where the server may have ended this transaction: its process was stopped."""
         silent = time.monotonic() - self._told
@@ -212,11 +222,15 @@ class PostgresConnection:
         """The shard's tables, where they are not there; two processes may try at once."""
         if self._is_made():
             return
-        with self._connection.transaction():
-            self.execute("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", (self._shard,))
-            if not self._is_made():
-                self.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._shard}"')
-                self.execute(SCHEMA)
+        # Not inside the transaction: one that was begun before the wait would not see the new tables.
+        self.execute("SELECT pg_advisory_lock(hashtextextended(?, 0))", (self._shard,))
+        try:
+            with self._connection.transaction():
+                if not self._is_made():
+                    self.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._shard}"')
+                    self.execute(SCHEMA)
+        finally:
+            self.execute("SELECT pg_advisory_unlock(hashtextextended(?, 0))", (self._shard,))
 
     def _is_made(self) -> bool:
         (found,) = self.execute(

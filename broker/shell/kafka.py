@@ -25,7 +25,7 @@ Message = tuple[str, bytes | None, bytes | None] | tuple[str, bytes | None, byte
 
 def make_app(name: str, settings: Settings, *, partitions: int) -> faust.App:
     """A Faust app for one step: at-least-once, raw bytes, tables in RocksDB, no web server."""
-    state = (settings.data_dir / "state" / name).resolve()
+    state = ((settings.state_dir or settings.data_dir / "state") / name).resolve()
     state.mkdir(parents=True, exist_ok=True)
     context = security_of_process(settings, name).get("ssl_context")
     return faust.App(

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import structlog
@@ -24,6 +26,7 @@ from broker.ledger import (
     Proof,
     RecordSet,
     ShardStore,
+    open_connection,
     verifier_keys,
 )
 from broker.model.codec import decode, encode
@@ -38,6 +41,7 @@ from broker.shell.kafka import (
 )
 from broker.shell.key_ring import LedgerSigners
 from broker.shell.keys import load_broker_keys
+from broker.shell.leased import Write, write_leased
 from broker.shell.logs import configure
 from broker.shell.settings import Settings
 from broker.shell.topics import load_topics
@@ -231,30 +235,61 @@ class ShardWriter:
         return own[-1].sequence if own else 0
 
 
+STANDBY = {"standby": True}
+"""What a process shows that has no shard now: it is ready to take one."""
+
+
 async def run(settings: Settings) -> None:
-    """All shards of decisions.v1, until cancelled or until one fails."""
+    """All shards of decisions.v1, or those leased to this process, until cancelled or until one fails."""
     watch = Watch(settings, "ledger", ("kafka", "store"), ("decisions",))
     configure("ledger", settings.log_level, watch.alarm)
     watch.serve()
-    key = load_broker_keys(settings.keys_dir).ledger_key
-    listed = LedgerSigners(settings.keys_dir).every
-    policy = read_witnesses(settings.witnesses)
     writers: dict[str, ShardWriter] = {}
-    for partition in range(load_topics().named([])[DECISIONS_TOPIC].partitions):
-        shard = f"s{partition}"
-        origin = f"{settings.name}/{shard}"
-        store = ShardStore.open(settings.ledger_dir / shard, origin, key, listed)
-        last = LastCosigned(
-            settings.witnessed_dir / f"{shard}.checkpoint", verifier_keys(origin, listed)
-        )
-        witnessing = Witnessing(shard, store, policy, last, settings.crash_at)
-        writers[shard] = ShardWriter(partition, settings, store, witnessing, watch)
 
     def look() -> None:
-        look_at_store(watch, settings, {shard: one.ready for shard, one in writers.items()})
+        ready = {shard: one.ready for shard, one in writers.items()}
+        look_at_store(watch, settings, ready or STANDBY)
 
     def positions() -> dict[TopicPartition, int | None]:
         return {at: offset for one in writers.values() for at, offset in one.position.items()}
 
     async with watching(watch.keep(look, positions)):
-        await asyncio.gather(*(one.run() for one in writers.values()))
+        await _write_all(settings, partial(_write, settings, watch, writers))
+
+
+async def _write_all(settings: Settings, write: Write) -> None:
+    """Every shard, or where several processes share a PostgreSQL, those that are leased to this one."""
+    shards = [f"s{one}" for one in range(load_topics().named([])[DECISIONS_TOPIC].partitions)]
+    store = settings.ledger_store.get_secret_value()
+    if not store:
+        await asyncio.gather(*map(write, shards))
+        return
+    from broker.shell.leases import Leases  # noqa: PLC0415 -- loads PostgreSQL's client
+
+    leases = Leases(store, shards)
+    leases.start()
+    try:
+        await write_leased(leases.held, write)
+    finally:
+        leases.close()
+
+
+async def _write(
+    settings: Settings, watch: Watch, writers: dict[str, ShardWriter], shard: str
+) -> None:
+    """Writes one shard until cancelled or until it fails; stands in `writers` meanwhile."""
+    key = load_broker_keys(settings.keys_dir).ledger_key
+    listed = LedgerSigners(settings.keys_dir).every
+    policy = read_witnesses(settings.witnesses)
+    origin, directory = f"{settings.name}/{shard}", settings.ledger_dir / shard
+    connection = open_connection(settings.ledger_store.get_secret_value(), directory)
+    with closing(ShardStore.open(directory, origin, key, listed, connection)) as store:
+        last = LastCosigned(
+            settings.witnessed_dir / f"{shard}.checkpoint", verifier_keys(origin, listed)
+        )
+        witnessing = Witnessing(shard, store, policy, last, settings.crash_at)
+        writers[shard] = ShardWriter(int(shard[1:]), settings, store, witnessing, watch)
+        try:
+            await writers[shard].run()
+        finally:
+            writers.pop(shard)

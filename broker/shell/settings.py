@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -73,6 +73,16 @@ class Settings(BaseSettings):
     )
     witnesses: Path | None = Field(
         None, description="YAML file of the witnesses that cosign checkpoints; none without it."
+    )
+    ledger_store: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql:// address of the database that holds all shards; empty: SQLite in "
+        "each shard's folder. With it several ledger processes share the shards.",
+    )
+    state_dir: Path | None = Field(
+        None,
+        description="Where a worker's tables lie; default: state in the data folder. A second worker "
+        "of one step on one machine needs its own.",
     )
     log_level: str = Field("INFO", description="Log level.")
     metrics_port: int | None = Field(

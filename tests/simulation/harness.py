@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,7 @@ class Broker:
         organisations: Sequence[str],
         policies_dir: Path | None = None,
         witnesses: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         # A Kafka of `secured_kafka` has made certificates in this folder; any other is open.
         secured = authority_of(data_dir / "keys").exists()
@@ -94,6 +95,7 @@ class Broker:
         if witnesses is not None:
             self.settings = self.settings.model_copy(update={"witnesses": witnesses})
         self.organisations = tuple(organisations)
+        self._environment = dict(environment or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def prepare(self) -> None:
@@ -108,7 +110,10 @@ class Broker:
             await ensure_access(bootstrap, self.organisations, security=operator)
 
     def start(self, name: str, crash_at: str = "", clock_ahead_s: float = 0.0) -> None:
-        """Starts a process, armed to die at `crash_at` if given; a clock may look ahead."""
+        """Starts a process, armed to die at `crash_at` if given; a clock may look ahead.
+
+        `name`: one of the steps, or with `-2` behind it a second process of that step.
+        """
         environment = {
             **os.environ,
             "BROKER_KAFKA_BOOTSTRAP": self.settings.kafka_bootstrap,
@@ -117,14 +122,18 @@ class Broker:
             "BROKER_POLICIES_DIR": str(self.settings.policies_dir),
             "BROKER_CRASH_AT": crash_at,
             "BROKER_CLOCK_AHEAD_S": str(clock_ahead_s),
+            **self._environment,
         }
+        step, _, second = name.partition("-")
+        if second:
+            environment["BROKER_STATE_DIR"] = str(self.settings.data_dir / f"state-{second}")
         if self.settings.witnesses is not None:
             environment["BROKER_WITNESSES"] = str(self.settings.witnesses)
         log_dir = self.settings.data_dir / "log"
         log_dir.mkdir(parents=True, exist_ok=True)
         with (log_dir / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "broker.shell.run", name],
+                [sys.executable, "-m", "broker.shell.run", step],
                 env=environment,
                 stdout=log,
                 stderr=log,
@@ -140,6 +149,14 @@ class Broker:
         """Ends a process as `kill -9` does."""
         self._processes[name].send_signal(signal.SIGKILL)
         self._processes[name].wait()
+
+    def pause(self, name: str) -> None:
+        """A process that hangs, until it is resumed."""
+        self._processes[name].send_signal(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """It goes on, knowing nothing of what others did meanwhile."""
+        self._processes[name].send_signal(signal.SIGCONT)
 
     def died(self, name: str, within_s: float) -> bool:
         """True if the process was killed by its crash point within the time."""
