@@ -12,6 +12,7 @@ from broker.shell.denials import denials_log, read_denials
 from broker.shell.epochs import FIRST, Epoch, Kind, epoch_at, file_of, read_epochs
 from broker.shell.key_errors import KeysError
 from broker.shell.settings import Settings
+from broker.shell.watch.labels import OPERATIONS
 from broker.shell.watch.process import Watch
 
 COUNT_EVERY_S = 5.0
@@ -70,8 +71,8 @@ class Overdue:
         counted: Counter[str] = Counter()
         for one in read_denials(log):
             counted[one.operation] += one.count
-        for operation, count in counted.items():
-            self._figures.denials.set(count, operation=operation)
+        for operation in {*OPERATIONS, *counted}:
+            self._figures.denials.set(counted[operation], operation=operation)
 
 
 def _since(epoch: Epoch, own: Path) -> datetime.datetime | None:
