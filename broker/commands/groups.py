@@ -14,6 +14,7 @@ from broker.commands.audit_consistency import add_consistency
 from broker.commands.audit_index import bench as bench_audit
 from broker.commands.audit_parity_command import add_parity
 from broker.commands.audit_queries import add_queries
+from broker.commands.benches import add_bench
 from broker.commands.words import (
     FAILED,
     MARKUP,
@@ -35,11 +36,7 @@ audit_app = typer.Typer(
     rich_markup_mode=MARKUP,
     help="For auditors: verify a ledger from its files.",
 )
-bench_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=MARKUP,
-    help="How fast it is on this machine.",
-)
+bench_app = typer.Typer(rich_markup_mode=MARKUP, help="How fast it is on this machine.")
 
 
 @schema_app.command("list", epilog=examples("broker schema list", "broker schema list --json"))
@@ -209,6 +206,7 @@ add_queries(audit_app)
 add_parity(audit_app)
 add_consistency(audit_app)
 add_borders(audit_app)
+add_bench(bench_app)
 bench_app.command(
     "audit", epilog=examples("broker bench audit", "broker bench audit --records 100000 --json")
 )(bench_audit)

@@ -31,7 +31,7 @@ from broker.model.envelope import (
     signature_holds,
 )
 from broker.model.sealer import Sealer
-from broker.model.sealing import DataKey
+from broker.model.sealing import PAD_BYTES, DataKey
 from broker.model.types import ConcernEvent, Envelope
 from broker.model.values import SourcePosition
 from broker.reception import IntakeView, RawRecord, Reception
@@ -53,10 +53,17 @@ class FlowFigures(msgspec.Struct, frozen=True):
     """Step -> share of the whole, measured by running it alone on the same events."""
 
 
-def bench_flow(policy: Policy, count: int) -> FlowFigures:
-    """Runs `count` signed events through the flow on this core and says how long each step takes."""
+class _Prepared(msgspec.Struct, frozen=True):
+    """Signed events, and what is needed to take them in."""
+
+    records: list[RawRecord]
+    reception: Reception
+    epoch_key: X25519PrivateKey
+
+
+def _prepared(policy: Policy, count: int) -> _Prepared:
     signing, epoch_key = Ed25519PrivateKey.generate(), X25519PrivateKey.generate()
-    events = [_numbered(number) for number in range(count + WARM_UP)]
+    events = [_numbered(number) for number in range(count)]
     owner = events[0].publisher
     reception = _reception(policy, owner, signing, epoch_key)
     identity = SigningIdentity(owner, "key-1", signing)
@@ -67,20 +74,55 @@ def bench_flow(policy: Policy, count: int) -> FlowFigures:
         RawRecord(SourcePosition(f"concerns.v1.{owner}", 0, number), owner, received_at, one)
         for number, one in enumerate(data)
     ]
-    tally: Counter[str] = Counter()
-    for record in records[:WARM_UP]:
-        _one(record, policy, reception, Counter())
+    return _Prepared(records, reception, epoch_key)
+
+
+def _seconds_of(prepared: _Prepared, policy: Policy, tally: Counter[str]) -> float:
+    """Seconds for all records but the first `WARM_UP`."""
+    for record in prepared.records[:WARM_UP]:
+        _one(record, policy, prepared.reception, Counter())
     started = time.perf_counter()
-    for record in records[WARM_UP:]:
-        _one(record, policy, reception, tally)
-    seconds = time.perf_counter() - started
+    for record in prepared.records[WARM_UP:]:
+        _one(record, policy, prepared.reception, tally)
+    return time.perf_counter() - started
+
+
+def flow_rates(policy: Policy, count: int, runs: int) -> list[float]:
+    """Events a second of each run."""
+    prepared = _prepared(policy, count + WARM_UP)
+    return [count / _seconds_of(prepared, policy, Counter()) for _ in range(runs)]
+
+
+def sealed_sizes(policy: Policy) -> tuple[int, ...]:
+    """Bytes of everything that one event seals, reply codes included."""
+    prepared = _prepared(policy, 1)
+    (record,), reception = prepared.records, prepared.reception
+    taken = receive(record, IntakeView(lambda _key: None, lambda _tokens: {}), reception)
+    (part,) = taken.parts
+    given = part_input(part, 0, reception.parts_key)
+    result = decide_part(given, (), policy, reception.sealer.pairwise)
+    recorded = record_part(result, (), policy, reception.sealer, SECRET)
+    sets = (*taken.sets, recorded)
+    return (
+        len(part.sealed),
+        *(len(one.content) for made in sets for one in made.sidecars),
+        *(len(one.sealed) for made in sets for one in made.deliveries),
+        *([PAD_BYTES] * len(recorded.deliveries)),
+    )
+
+
+def bench_flow(policy: Policy, count: int) -> FlowFigures:
+    """Runs `count` signed events through the flow on this core and says how long each step takes."""
+    prepared = _prepared(policy, count + WARM_UP)
+    tally: Counter[str] = Counter()
+    seconds = _seconds_of(prepared, policy, tally)
     return FlowFigures(
         events=count,
         candidates_per_event=tally["candidates"] / count,
         sealed_per_event=tally["sealed"] / count,
         events_per_second=count / seconds,
         microseconds_per_event=seconds / count * 1e6,
-        share_of_step=_shares(records[WARM_UP], policy, reception, epoch_key, seconds / count),
+        share_of_step=_shares(prepared, policy, seconds / count),
     )
 
 
@@ -95,14 +137,10 @@ def _one(record: RawRecord, policy: Policy, reception: Reception, tally: Counter
         tally["sealed"] += len(recorded.deliveries)
 
 
-def _shares(
-    record: RawRecord,
-    policy: Policy,
-    reception: Reception,
-    epoch_key: X25519PrivateKey,
-    whole: float,
-) -> dict[str, float]:
+def _shares(prepared: _Prepared, policy: Policy, whole: float) -> dict[str, float]:
     """Share of each step in the whole, each timed alone on one event."""
+    record, reception = prepared.records[WARM_UP], prepared.reception
+    epoch_key = prepared.epoch_key
     view = IntakeView(seen=lambda _key: None, aliases=lambda _tokens: {})
     envelope = decode(record.data or b"", Envelope)
     body = open_body(envelope, {"epoch-1": epoch_key})

@@ -59,8 +59,29 @@ class DecideFigures(msgspec.Struct, frozen=True):
     """Reading, checking and compiling the whole bundle, few and many."""
 
 
+class _Ready(msgspec.Struct, frozen=True):
+    """Bundles with few and with many agreements, and what is decided by them."""
+
+    few: PolicyBundle
+    many: PolicyBundle
+    load_seconds: tuple[float, float]
+    facts: PartFacts
+    found: tuple[Candidate, ...]
+    reference: Reference
+
+
 def bench_decide(settings: Settings) -> DecideFigures:
     """Measures decisions under `FEW` and `MANY` invented agreements beside the delivered ones."""
+    return _figures(_ready(settings))
+
+
+def decide_runs(settings: Settings, runs: int) -> list[DecideFigures]:
+    """The same several times; the agreements are loaded once."""
+    ready = _ready(settings)
+    return [_figures(ready) for _ in range(runs)]
+
+
+def _ready(settings: Settings) -> _Ready:
     reference = load_reference(settings.codesets_dir, settings.organisations_dir)
     bundles: list[PolicyBundle] = []
     seconds: list[float] = []
@@ -72,8 +93,13 @@ def bench_decide(settings: Settings) -> DecideFigures:
             seconds.append(time.perf_counter() - started)
             settle()
     facts, found = _part(reference)
-    first = _cold(bundles[0], facts, found, reference, forget_sets=True)
-    few, many = bundles
+    return _Ready(bundles[0], bundles[1], (seconds[0], seconds[1]), facts, found, reference)
+
+
+def _figures(ready: _Ready) -> DecideFigures:
+    few, many, facts, found = ready.few, ready.many, ready.facts, ready.found
+    reference = ready.reference
+    first = _cold(few, facts, found, reference, forget_sets=True)
     warm, warm_many = _alternately(
         lambda: _decide_all(few, facts, found, reference),
         lambda: _decide_all(many, facts, found, reference),
@@ -96,7 +122,7 @@ def bench_decide(settings: Settings) -> DecideFigures:
         growth=warm_many / warm - 1,
         growth_cold=cold_many / cold - 1,
         agreements=(FEW, MANY),
-        load_seconds=(seconds[0], seconds[1]),
+        load_seconds=ready.load_seconds,
     )
 
 

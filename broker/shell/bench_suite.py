@@ -1,0 +1,209 @@
+"""`broker bench`: everything that is measured, in one command and one table.
+
+Each part gives the runs of one or more keys; a key that a part does not measure is absent. Figures are of one
+machine at one time, with what else it did; ratios are of figures taken in turn.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from broker.model.sealing import seal
+from broker.shell.bench import flow_rates, sealed_sizes
+from broker.shell.bench_decide import decide_runs
+from broker.shell.bench_growth import (
+    growth_history,
+    growth_ledger,
+    growth_subjects,
+    verify_seconds,
+)
+from broker.shell.bench_measured import Measured, measured, ratios, seconds
+from broker.shell.bench_parts import Workshop
+from broker.shell.policy import load_policy
+from broker.shell.settings import Settings
+
+GIB = 1 << 30
+Runs = Mapping[str, Sequence[float]]
+"""Key -> one figure a run."""
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """How much is measured."""
+
+    events: int
+    """Of the flow, in each run."""
+    runs: int
+    ledger: tuple[int, int]
+    subjects: tuple[int, int]
+    history: tuple[int, int]
+    verified: int
+
+
+DEFAULT = Sizes(
+    events=1000,
+    runs=7,
+    ledger=(10_000, 1_000_000),
+    subjects=(1_000, 100_000),
+    history=(10, 5_000),
+    verified=100_000,
+)
+FULL = msgspec.structs.replace(DEFAULT, ledger=(10_000, 10_000_000), subjects=(1_000, 1_000_000))
+QUICK = Sizes(
+    events=100,
+    runs=3,
+    ledger=(1_000, 5_000),
+    subjects=(1_000, 3_000),
+    history=(10, 500),
+    verified=100_000,
+)
+"""To see that it runs. `verify_100k_s` is left out, since its name says how many."""
+
+UNITS: Mapping[str, tuple[str, str]] = {
+    "flow_events_per_s": ("events/s", "bare flow on one core: verified, 10 candidates, sealed"),
+    "sealing_cost": ("share", "of an event's time that sealing takes"),
+    "decide_warm_us": ("us", "one candidate, circumstances seen before"),
+    "decide_cold_us": ("us", "one candidate, every question to Cedar"),
+    "growth_agreements": ("ratio", "a decision under 2,000 agreements over one under 60"),
+    "growth_history": ("ratio", "an event about a child with a long history over a short one"),
+    "growth_subjects": ("ratio", "an event with many subjects known over few"),
+    "growth_ledger": ("ratio", "recording a batch in a large ledger over a small one"),
+    "verify_100k_s": ("s", "verifying 100,000 entries with all that belongs to them"),
+}
+"""Key -> unit, and what it is."""
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where it was measured."""
+
+    cores: int
+    memory_gib: float
+    system: str
+    python: str
+    load_before: float
+    """Processes that wanted a core, on average over the minute before."""
+
+
+class Suite(msgspec.Struct, frozen=True):
+    """One run of `broker bench`."""
+
+    machine: Machine
+    seconds: float
+    keys: dict[str, Measured]
+
+
+class Bench(msgspec.Struct, frozen=True):
+    """What the parts work with."""
+
+    settings: Settings
+    sizes: Sizes
+    folder: Path
+
+    def workshop(self, name: str) -> Workshop:
+        """Keys and policy in a folder of their own."""
+        folder = self.folder / name
+        return Workshop(self.settings.model_copy(update={"data_dir": folder / "data"}))
+
+
+def _flow(bench: Bench) -> Runs:
+    """Whole events, and sealing what leaves of one alone, in turn."""
+    policy = load_policy(bench.settings)
+    rates = flow_rates(policy, bench.sizes.events, bench.sizes.runs)
+    sizes = sealed_sizes(policy)
+    key, bound = os.urandom(32), bytes(80)
+
+    def sealing() -> float:
+        contents = [bytes(size) for size in sizes] * bench.sizes.events
+        taken = seconds(lambda: [seal(key, one, bound) for one in contents])
+        return taken / bench.sizes.events
+
+    def whole() -> float:
+        return 1 / flow_rates(policy, bench.sizes.events, 1)[0]
+
+    return {
+        "flow_events_per_s": rates,
+        "sealing_cost": ratios(sealing, whole, bench.sizes.runs),
+    }
+
+
+def _decide(bench: Bench) -> Runs:
+    runs = decide_runs(bench.settings, bench.sizes.runs)
+    return {
+        "decide_warm_us": [one.warm_us for one in runs],
+        "decide_cold_us": [one.cold_us for one in runs],
+        "growth_agreements": [one.warm_us_many / one.warm_us for one in runs],
+    }
+
+
+def _verify(bench: Bench) -> Runs:
+    if bench.sizes is QUICK:
+        return {}
+    shop = bench.workshop("verify")
+    runs = verify_seconds(shop, bench.folder / "verified", bench.sizes.verified, 3)
+    return {"verify_100k_s": runs}
+
+
+def _history(bench: Bench) -> Runs:
+    shop = bench.workshop("history")
+    return {"growth_history": growth_history(shop, bench.sizes.history, bench.sizes.runs)}
+
+
+def _subjects(bench: Bench) -> Runs:
+    shop, sizes = bench.workshop("subjects"), bench.sizes
+    found = growth_subjects(shop, bench.folder / "tables", sizes.subjects, sizes.runs)
+    return {"growth_subjects": found}
+
+
+def _ledger(bench: Bench) -> Runs:
+    shop, sizes = bench.workshop("ledger"), bench.sizes
+    found = growth_ledger(shop, bench.folder / "ledgers", sizes.ledger, sizes.runs)
+    return {"growth_ledger": found}
+
+
+PARTS: Mapping[str, Callable[[Bench], Runs]] = {
+    "flow": _flow,
+    "decide": _decide,
+    "verify": _verify,
+    "history": _history,
+    "subjects": _subjects,
+    "ledger": _ledger,
+}
+"""In the order in which they are measured."""
+
+
+def bench_suite(
+    settings: Settings,
+    sizes: Sizes,
+    only: Iterable[str] = (),
+    said: Callable[[str], None] = lambda _text: None,
+) -> Suite:
+    """Measures the parts named in `only`, or all; `said` is told which one begins."""
+    chosen = set(only) or set(PARTS)
+    started = time.perf_counter()
+    machine = _machine()
+    found: dict[str, Measured] = {}
+    for name, part in PARTS.items():
+        if name not in chosen:
+            continue
+        said(name)
+        with tempfile.TemporaryDirectory(prefix="broker-bench-") as folder:
+            runs = part(Bench(settings, sizes, Path(folder)))
+        found |= {key: measured(values) for key, values in runs.items() if values}
+    return Suite(machine, time.perf_counter() - started, found)
+
+
+def _machine() -> Machine:
+    return Machine(
+        cores=os.cpu_count() or 1,
+        memory_gib=round(psutil.virtual_memory().total / GIB, 1),
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        load_before=round(os.getloadavg()[0], 2),
+    )
