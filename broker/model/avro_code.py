@@ -46,6 +46,7 @@ def compiled(schema: dict[str, Any]) -> tuple[Reader, Writer]:
         "day": datetime.date.fromordinal,
         "millis": _milliseconds,
         "varint": _varint,
+        "varint32": _varint32,
         "number": _number,
         "LENGTHS": _LENGTHS,
     }
@@ -55,8 +56,17 @@ def compiled(schema: dict[str, Any]) -> tuple[Reader, Writer]:
     return names[f"read_{name}"], names[f"write_{name}"]
 
 
+def _varint32(number: int) -> bytes:
+    """An Avro int. Raises ValueError for what is none."""
+    if not -(1 << 31) <= number < 1 << 31:
+        raise ValueError(f"{number} does not fit into an int of 32 bits")
+    return _varint(number)
+
+
 def _varint(number: int) -> bytes:
-    """Zigzag, seven bits a byte; of at most 64 bits."""
+    """Zigzag, seven bits a byte. Raises ValueError for what does not fit into 64 bits."""
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError(f"{number} does not fit into a long of 64 bits")
     left = (number << 1) ^ (number >> 63)
     found = bytearray()
     while left > 127:
@@ -261,7 +271,7 @@ _WRITE: dict[str, tuple[str, ...]] = {
     "string": ("b = {value}.encode()", *_SIZED),
     "bytes": ("b = {value}", *_SIZED),
     "boolean": ("out += b'\\x01' if {value} else b'\\x00'",),
-    "int": ("out += varint({value})",),
+    "int": ("out += varint32({value})",),
     "long": ("out += varint({value})",),
     "timestamp-millis": ("out += varint(millis({value}, {{}}))",),
     "date": (f"out += varint({{value}}.toordinal() - {FIRST_DAY})",),

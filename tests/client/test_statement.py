@@ -225,8 +225,10 @@ def test_a_redactor_that_cheats_is_caught_by_each_client_that_it_cheats(
     """Recorded, signed by the ledger and delivered like any other: and refused, without showing it."""
     cheat, cheated = CHEATS[name]
 
-    def cheating(linked: Linked, decision: Decision, weight: Weight, own: str) -> Released:
-        return cheat(linked, decision, release(linked, decision, weight, own))
+    def cheating(
+        linked: Linked, decision: Decision, weight: Weight, own: str, seen: Any = None
+    ) -> Released:
+        return cheat(linked, decision, release(linked, decision, weight, own, seen))
 
     monkeypatch.setattr(broker.flow, "release", cheating)
     caught = set()
