@@ -61,6 +61,8 @@ class Connection(Protocol):
 
     shown: str
     """How a sentence names it; holds no password."""
+    shared: bool
+    """Whether its writers may run on several machines: then none knows how another's machine fared."""
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -114,6 +116,7 @@ class Database:
         """The connection is this object's from now on."""
         self._connection = connection
         self.shown = connection.shown
+        self.shared = connection.shared
         self.errors = connection.errors
         self.execute = connection.execute
         self.executemany = connection.executemany

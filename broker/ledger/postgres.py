@@ -74,6 +74,7 @@ class PostgresConnection:
     """The connection of one process to one shard's schema."""
 
     errors = (psycopg.Error,)
+    shared = True
 
     def __init__(self, url: str, shard: str, *, read_only: bool = False) -> None:
         """Connects, and makes the shard's tables where there are none and it may write.

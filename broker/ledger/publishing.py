@@ -4,11 +4,16 @@ New tiles and bundles first, then the checkpoints (the auditors' last), then sup
 go: a reader never sees a checkpoint whose tiles are not there. Each file is written whole and then
 renamed into place. All happens under the database's write lock and from what it holds at that
 moment, so two processes cannot mix their files, whichever of them is the writer.
+
+On one machine files are not forced to disk: after a restart of it all are made anew. Where writers run
+on several machines their common file system is forced to disk once a publication instead, since making
+a large ledger's files anew would keep its shard waiting at every change of the machine.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,8 +56,8 @@ class Publisher:
         """Brings the files up to the database: what changed, or with `anew` everything.
 
         Files are not forced to disk one by one. The first call of a process compares each log's
-        checkpoint with the database, and writes all files anew if the machine was started since
-        the last one (they may not have reached the disk). Raises LedgerError where files cannot be
+        checkpoint with the database, and on one machine writes all files anew if it was started
+        since the last one (they may not have reached the disk). Raises LedgerError where files cannot be
         written; the next call then begins where the last finished one ended.
         """
         if self._compared and not anew and not self._database.logs(unpublished=True):
@@ -78,6 +83,8 @@ class Publisher:
                 self._write_checkpoint(log)
             for log in logs:
                 self._remove_superseded(log)
+            if self._database.shared and logs:
+                force(self._directory)
             self._database.executemany(
                 "UPDATE log SET published = ? WHERE log_id = ?",
                 [(log.edge.size, log.log_id) for log in logs],
@@ -88,7 +95,7 @@ class Publisher:
 
     def _distrust(self, *, everything: bool) -> None:
         """Marks the logs whose files are to be written anew."""
-        boot = _boot_id()
+        boot = "" if self._database.shared else _boot_id()
         (known,) = self._database.execute("SELECT boot FROM writer").fetchone()
         self._database.execute("UPDATE writer SET boot = ?", (boot,))
         everything = everything or boot != known
@@ -218,6 +225,19 @@ def _read_or_empty(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def force(directory: Path) -> None:
+    """Returns when the file system that holds `directory` is on its disk. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if not hasattr(libc, "syncfs"):
+            os.sync()
+        elif libc.syncfs(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), "the file system could not be forced to disk")
+    finally:
+        os.close(descriptor)
 
 
 def _boot_id() -> str:

@@ -55,6 +55,7 @@ class SqliteConnection:
     """The connection of one process to a shard's file."""
 
     errors = (sqlite3.Error,)
+    shared = False
 
     def __init__(self, directory: Path) -> None:
         """Opens or makes `store.db` in `directory`. Raises LedgerError where that cannot be."""

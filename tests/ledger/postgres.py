@@ -66,7 +66,11 @@ def cluster() -> Iterator[str]:
     made = [program("initdb"), "-D", str(data), "-U", ROLE, "-A", "trust", "-E", "UTF8"]
     try:
         subprocess.run(
-            [*made, "--no-locale", "--no-sync"], check=True, user=user, stdout=subprocess.DEVNULL
+            [*made, "--no-locale", "--no-sync"],
+            check=True,
+            user=user,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
         )
         options = [word for one in OPTIONS for word in ("-c", one)]
         started = [program("postgres"), "-D", str(data), "-k", str(folder), *options]
@@ -83,6 +87,7 @@ def _process(command: Sequence[str], user: str | None) -> Iterator[None]:
     process = subprocess.Popen(
         command,
         user=user,
+        cwd=command[2],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -11,7 +11,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from broker.ledger import FencedError, LedgerError, ShardStore, open_connection, read_entries
+from broker.ledger import (
+    FencedError,
+    LedgerError,
+    ShardStore,
+    open_connection,
+    publishing,
+    read_entries,
+)
 from broker.ledger.postgres import HELD_S, PostgresConnection, shown_url
 from tests.ledger.postgres import new_database
 from tests.ledger.shards import KEY, ORIGIN, a_set, files_of, plain
@@ -124,6 +131,34 @@ def test_a_process_that_stood_still_in_a_publication_touches_no_file_any_more(
     again = opened(tmp_path, address)
     again.publish_tiles()
     assert read_entries(tmp_path / "s0", 0) == list(a_set(1).leaves)
+
+
+def test_files_of_several_machines_are_forced_to_disk_and_not_made_anew(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A successor on another machine goes on where the last publication ended, however large the ledger."""
+    forced: list[int] = []
+
+    def force(directory: Path) -> None:
+        forced.append(len(read_entries(directory, 0)))
+        publishing_force(directory)
+
+    publishing_force = publishing.force
+    monkeypatch.setattr(publishing, "force", force)
+    store = opened(tmp_path, address)
+    epoch = store.take_epoch()
+    take(store, list(range(100)), epoch)
+    store.publish_tiles()
+    store.publish_tiles()
+    before = (tmp_path / "s0/tile/0/000").stat().st_mtime_ns
+    (tmp_path / "boot").write_text("another machine")
+    monkeypatch.setattr(publishing, "BOOT_ID", tmp_path / "boot")
+    successor = opened(tmp_path, address)
+    take(successor, [100], successor.take_epoch())
+    successor.publish_tiles()
+
+    assert forced == [300, 303]
+    assert (tmp_path / "s0/tile/0/000").stat().st_mtime_ns == before
 
 
 def test_the_server_ends_a_transaction_that_says_nothing(address: str, tmp_path: Path) -> None:

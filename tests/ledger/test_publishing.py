@@ -247,23 +247,6 @@ def test_a_folder_that_cannot_be_written_is_named_and_mended_later(tmp_path: Pat
     assert files_of(tmp_path) == published(tmp_path)
 
 
-def test_files_are_written_anew_after_the_machine_was_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Files are not forced to disk one by one: after a power cut they are made again."""
-    store = open_store(tmp_path / "s0")
-    record(store, many(0, 60))
-    store.publish_tiles()
-    (tmp_path / "s0/tile/0/000").write_bytes(b"")
-    store.publish_tiles()
-    assert (tmp_path / "s0/tile/0/000").read_bytes() == b""
-
-    (tmp_path / "boot").write_text("another boot")
-    monkeypatch.setattr(publishing, "BOOT_ID", tmp_path / "boot")
-    open_store(tmp_path / "s0").publish_tiles()
-    assert files_of(tmp_path / "s0") == published(tmp_path / "s0")
-
-
 def test_files_of_an_older_copy_are_made_anew_at_the_next_start(tmp_path: Path) -> None:
     """Files that were put back from a copy do not fit the database: the first call sees it."""
     store = open_store(tmp_path / "s0")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.ledger import LedgerError, read_entries
-from tests.ledger.shards import a_set, in_child, open_store, record
+from broker.ledger import LedgerError, publishing, read_entries
+from tests.ledger.shards import a_set, files_of, in_child, open_store, record
 
 
 def many(first: int, count: int) -> list:
@@ -49,3 +49,21 @@ def test_sealed_facts_are_not_for_every_user_of_the_machine(tmp_path: Path) -> N
     open_store(tmp_path)
 
     assert (tmp_path / "store.db").stat().st_mode & 0o077 == 0
+
+
+def test_files_are_written_anew_after_the_machine_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are not forced to disk one by one: after a power cut they are made again."""
+    store = open_store(tmp_path / "s0")
+    record(store, many(0, 60))
+    store.publish_tiles()
+    before = files_of(tmp_path / "s0")
+    (tmp_path / "s0/tile/0/000").write_bytes(b"")
+    store.publish_tiles()
+    assert (tmp_path / "s0/tile/0/000").read_bytes() == b""
+
+    (tmp_path / "boot").write_text("another boot")
+    monkeypatch.setattr(publishing, "BOOT_ID", tmp_path / "boot")
+    open_store(tmp_path / "s0").publish_tiles()
+    assert files_of(tmp_path / "s0") == before
