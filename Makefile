@@ -37,6 +37,10 @@ audit: $(STAMP) ## Bill of materials, licences, pins, known vulnerabilities. ARG
 fuzz: $(STAMP) ## Fuzz every parser with Atheris, a million cases. ARGS="--cases 10000 --target note" for less.
 	@scripts/fuzz $(ARGS)
 
+.PHONY: chaos
+chaos: $(STAMP) ## Faults on a real broker and in memory, about an hour. ARGS="--faults 30 --seed 7" for less.
+	@scripts/chaos $(ARGS)
+
 .PHONY: lint
 lint: $(STAMP) ## Check style, types and layers only.
 	@$(BIN)/ruff check $(SOURCES)
