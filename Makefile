@@ -59,6 +59,7 @@ lock: $(STAMP) ## Resolve the Python dependencies anew into requirements/*.lock.
 	@$(UV_COMPILE) --upgrade --group pyproject.toml:prove -o requirements/prove.lock
 	@$(UV_COMPILE) --upgrade --group pyproject.toml:fuzz -o requirements/fuzz.lock
 	@$(UV_COMPILE) --upgrade --group pyproject.toml:pkcs11 -o requirements/pkcs11.lock
+	@$(UV_COMPILE) --upgrade --override requirements/quix.overrides --group pyproject.toml:quix -o requirements/quix.lock
 	@$(UV_COMPILE) --no-deps requirements/bootstrap.in -o requirements/bootstrap.lock
 
 .PHONY: clean

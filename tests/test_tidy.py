@@ -114,7 +114,7 @@ def test_no_place_is_written_into_the_code() -> None:
 def test_no_lock_says_where_a_package_comes_from() -> None:
     """Locks name what and which bytes; where from is each machine's own setting."""
     locks = [path for path in tracked_files() if path.suffix == ".lock"]
-    assert len(locks) == 6
+    assert len(locks) == 7
     assert not [shown(path) for path in locks if "://" in path.read_text(encoding="utf-8")]
 
 

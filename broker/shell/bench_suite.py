@@ -27,6 +27,7 @@ from broker.shell.bench_growth import (
 )
 from broker.shell.bench_measured import Measured, measured, ratios, seconds
 from broker.shell.bench_parts import Workshop
+from broker.shell.bench_shells import shell_rates
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
 
@@ -45,6 +46,8 @@ class Sizes(msgspec.Struct, frozen=True):
     subjects: tuple[int, int]
     history: tuple[int, int]
     verified: int
+    parts: int
+    """Decided by each shell, in each run."""
 
 
 DEFAULT = Sizes(
@@ -54,6 +57,7 @@ DEFAULT = Sizes(
     subjects=(1_000, 100_000),
     history=(10, 5_000),
     verified=100_000,
+    parts=3_000,
 )
 FULL = msgspec.structs.replace(DEFAULT, ledger=(10_000, 10_000_000), subjects=(1_000, 1_000_000))
 QUICK = Sizes(
@@ -63,6 +67,7 @@ QUICK = Sizes(
     subjects=(1_000, 3_000),
     history=(10, 500),
     verified=100_000,
+    parts=300,
 )
 """To see that it runs. `verify_100k_s` is left out, since its name says how many."""
 
@@ -76,6 +81,16 @@ UNITS: Mapping[str, tuple[str, str]] = {
     "growth_subjects": ("ratio", "an event with many subjects known over few"),
     "growth_ledger": ("ratio", "recording a batch in a large ledger over a small one"),
     "verify_100k_s": ("s", "verifying 100,000 entries with all that belongs to them"),
+    "loop_parts_per_s": ("parts/s", "the decide step alone: parts read, decided, sealed, encoded"),
+    "faust_parts_per_s": (
+        "parts/s",
+        "one Faust decide worker, topic filled before, ledger stopped",
+    ),
+    "aiokafka_parts_per_s": ("parts/s", "the same in a plain aiokafka loop"),
+    "quix_parts_per_s": ("parts/s", "the same in Quix Streams"),
+    "faust_over_flow": ("ratio", "the Faust worker over the decide step alone"),
+    "faust_over_aiokafka": ("ratio", "the Faust worker over the aiokafka loop"),
+    "faust_over_quix": ("ratio", "the Faust worker over Quix Streams"),
 }
 """Key -> unit, and what it is."""
 
@@ -167,6 +182,20 @@ def _ledger(bench: Bench) -> Runs:
     return {"growth_ledger": found}
 
 
+def _shells(bench: Bench) -> Runs:
+    rates = shell_rates(bench.workshop("shells"), bench.sizes.parts, bench.sizes.runs)
+    faust = rates["faust"]
+    found: dict[str, Sequence[float]] = {
+        f"{'loop' if name == 'flow' else name}_parts_per_s": one for name, one in rates.items()
+    }
+    for name, others in rates.items():
+        if name != "faust":
+            found[f"faust_over_{name}"] = [
+                own / other for own, other in zip(faust, others, strict=True)
+            ]
+    return found
+
+
 PARTS: Mapping[str, Callable[[Bench], Runs]] = {
     "flow": _flow,
     "decide": _decide,
@@ -174,6 +203,7 @@ PARTS: Mapping[str, Callable[[Bench], Runs]] = {
     "history": _history,
     "subjects": _subjects,
     "ledger": _ledger,
+    "shells": _shells,
 }
 """In the order in which they are measured."""
 
