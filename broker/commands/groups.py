@@ -136,6 +136,38 @@ def audit_verify(
 
 
 @audit_app.command(
+    "copy",
+    epilog=examples(
+        "broker audit copy copy-of-ledger --store postgresql://auditor@db/ledger",
+        "broker audit copy copy-of-ledger && broker audit verify copy-of-ledger --kafka",
+    ),
+)
+def audit_copy(
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for the copy.")],
+    ledger: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The ledger's files; default: var/ledger.")
+    ] = None,
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="The PostgreSQL with its rows; default: BROKER_LEDGER_STORE."
+        ),
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Copy a ledger whose rows are in PostgreSQL to a folder, for every command that reads one."""
+    from broker.commands.ledger_copy import copy_ledger
+
+    settings = settings_in_force()
+    address = store or settings.ledger_store.get_secret_value()
+    copied = copy_ledger(ledger or settings.ledger_dir, address, target)
+    if as_json:
+        write({"copied": copied, "to": str(target)})
+    else:
+        say(f"copied {', '.join(copied)} to {target}: `broker audit verify {target}` verifies it")
+
+
+@audit_app.command(
     "replay",
     epilog=examples(
         "broker audit replay",

@@ -113,6 +113,20 @@ def test_the_command_takes_the_address(whole: Path, address: str, postgres: str)
     assert "its tables are not those of a ledger's store" in done.output
 
 
+def test_a_copy_is_a_ledger_like_any_other(whole: Path, address: str, tmp_path: Path) -> None:
+    """`broker audit copy`: files and rows in one folder, which verifies without PostgreSQL."""
+    copy = tmp_path / "copy"
+    command = ["audit", "copy", str(copy), "--ledger", str(whole), "--store", address]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    report = verify_ledger(copy)
+    assert report.ok, report.first_bad
+    assert not any("not checked" in one for one in report.notes)
+    assert (copy / "s0/store.db").stat().st_mode & 0o077 == 0
+    again = CliRunner().invoke(app, command)
+    assert (again.exit_code, "is not empty" in str(again.exception or again.output)) == (1, True)
+
+
 def test_both_dialects_have_the_tables_that_are_named(address: str, tmp_path: Path) -> None:
     """The same tables and columns, in the same order."""
     file = SqliteConnection(tmp_path)
