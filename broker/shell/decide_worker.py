@@ -54,6 +54,7 @@ from broker.shell.keys import BrokerKeys, SubjectKeys
 from broker.shell.logs import configure
 from broker.shell.policy import PolicyHolder
 from broker.shell.settings import Settings
+from broker.shell.unbroken import Unbroken
 from broker.shell.watch.hops import Hop, context_of
 from broker.shell.watch.process import Watch
 from broker.shell.watch.workers import show
@@ -271,7 +272,7 @@ def build(settings: Settings) -> faust.App:
     state = DecideState(app, PARTITIONS)
     subjects = SubjectKeys(settings.keys_dir / "subjects.db")
     decider = Decider(state, keys, subjects)
-    sender = _Sender(settings)
+    sender, unbroken = _Sender(settings), Unbroken(app, settings, ("parts",))
     eraser = _eraser(app, settings, sender, state, keys, subjects)
     reader = PartReader(settings)
     topic = app.topic(PARTS_TOPIC, key_type=bytes, value_type=bytes, partitions=PARTITIONS)
@@ -313,7 +314,7 @@ def build(settings: Settings) -> faust.App:
 
     @app.agent(topic, name="decide")
     async def take(stream: Any) -> None:
-        async for event in stream.noack().events():
+        async for event in unbroken.events(stream):
             point("decide.received", armed)
             part, place = decode(event.message.value, Part), event.message
             if part.step is PartStep.ERASE:

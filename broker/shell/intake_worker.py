@@ -42,6 +42,7 @@ from broker.shell.keys import BrokerKeys
 from broker.shell.logs import configure
 from broker.shell.reference_holder import ReferenceHolder
 from broker.shell.settings import Settings
+from broker.shell.unbroken import Unbroken
 from broker.shell.watch.hops import context_of
 from broker.shell.watch.process import Watch
 from broker.shell.watch.workers import show
@@ -202,12 +203,13 @@ def build(settings: Settings) -> faust.App:
     watch.serve()
     app = make_app("intake", settings, partitions=1)
     receptions = Receptions(settings)
-    organisations = load_connected(settings.organisations_dir / "connected.yaml")
     names = [
-        f"{prefix}{code}" for code in organisations for prefix in (CONCERNS_PREFIX, ACTIONS_PREFIX)
+        f"{prefix}{code}"
+        for code in load_connected(settings.organisations_dir / "connected.yaml")
+        for prefix in (CONCERNS_PREFIX, ACTIONS_PREFIX)
     ]
     topic = app.topic(*names, key_type=bytes, value_type=bytes)
-    state = IntakeState(app)
+    state, unbroken = IntakeState(app), Unbroken(app, settings, TOPIC_KINDS)
     armed = settings.crash_at
     show(app, watch, TOPIC_KINDS)
     producer: AIOKafkaProducer | None = None
@@ -240,7 +242,7 @@ def build(settings: Settings) -> faust.App:
 
     @app.agent(topic, name="intake")
     async def take(stream: Any) -> None:
-        async for event in stream.noack().events():
+        async for event in unbroken.events(stream):
             point("intake.received", armed)
             record = raw_record(event.message)
             hop = watch.traces.begin("intake", context_of(event.message.headers))

@@ -26,6 +26,8 @@ ALARMS = (
     "policy_error",
     "policy_not_loaded",
     "process_ended",
+    "records_not_taken",
+    "records_passed_over",
     "retention_not_run",
     "rights_not_followed",
     "witness_contradicted",
