@@ -5,7 +5,7 @@ own; `PartState` is what decide remembers between them.
 """
 
 from broker.rounds.acts import carry_out
-from broker.rounds.due import DueBook
+from broker.rounds.due import DueBook, Standing
 from broker.rounds.erasure import ERASED, RETENTION_ENDED, ErasedPart, counted, erase
 from broker.rounds.ground import Acted
 from broker.rounds.retraction import Retracted, retract
@@ -18,6 +18,7 @@ __all__ = [
     "DueBook",
     "ErasedPart",
     "Retracted",
+    "Standing",
     "carry_out",
     "counted",
     "erase",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 
 import msgspec
 
 from broker.model import types as t
-from broker.rounds import DueBook
+from broker.rounds import DueBook, Standing
 from tests.rounds.story import DESK, SW, TOLD, WARNING, Story, act, later
 
 UNREADABLE = msgspec.structs.replace(WARNING, handling=t.Handling(code="Z"))
@@ -114,3 +115,31 @@ def test_a_release_that_nobody_looked_back_on_is_taken_back_by_the_clock() -> No
         assert [one.reason for one in story.withdrawals] == (
             [] if verdict else ["break_glass_expired"]
         )
+
+
+def test_what_is_open_is_counted_by_kind_whether_or_not_the_clock_has_acted() -> None:
+    """For who watches: it waits until somebody answers, and is overdue since its own moment."""
+    story = Story()
+    story.tell(WARNING)
+    story.tell(story.answer(SW, "acknowledge"), later(hours=1))
+    moments = (later(hours=1), later(days=4))
+    before = [standing(story, at)["acknowledgement"] for at in moments]
+    for one in due(story, later(days=4)):
+        story.tell(one, later(days=4))
+    after = standing(story, later(days=5))["acknowledgement"]
+
+    assert [(one.waiting, one.overdue) for one in before] == [
+        (len(TOLD) - 1, n) for n in (0, len(TOLD) - 1)
+    ]
+    assert before[0].longest == datetime.timedelta()
+    assert after.overdue >= len(TOLD) - 1
+    assert after.longest == before[1].longest + datetime.timedelta(days=1)
+    assert standing(story, later(days=4))["review"].waiting == 0
+
+
+def standing(story: Story, at: datetime.datetime) -> Mapping[str, Standing]:
+    """What is open by then, from every leaf so far."""
+    book = DueBook(DESK)
+    for leaf in story.leaves:
+        book.take(leaf)
+    return book.standing(at)
