@@ -21,6 +21,7 @@ ALARMS = (
     "batch_not_sent",
     "figures_not_served",
     "kafka_not_answering",
+    "leases_unreachable",
     "not_processed",
     "part_forgotten",
     "policy_error",
@@ -30,9 +31,11 @@ ALARMS = (
     "records_passed_over",
     "retention_not_run",
     "rights_not_followed",
+    "shard_lost",
     "witness_contradicted",
     "witness_quorum_missed",
     "witness_unanswered",
+    "writer_ended",
 )
 """Names of all log lines of level warning and above; a test reads the code for others.
 
