@@ -64,9 +64,9 @@ def verify_ledger(
     return work.report(fault)
 
 
-def verdict(ledger_dir: Path) -> tuple[bool, str]:
+def verdict(ledger_dir: Path, stores: Stores | None = None) -> tuple[bool, str]:
     """(does it hold, the line that says so), for `broker up`."""
-    report = verify_ledger(ledger_dir)
+    report = verify_ledger(ledger_dir, stores=stores)
     return report.ok, report.summary_line()
 
 

@@ -32,7 +32,8 @@ def up(settings: Settings, *, once: bool, as_json: bool) -> tuple[int, dict[str,
     lines: list[str] = []
 
     def verify(ledger_dir: Path) -> tuple[bool, str]:
-        holds, line = verdict(ledger_dir)
+        with _stores(settings.ledger_store.get_secret_value()) as stores:
+            holds, line = verdict(ledger_dir, stores)
         lines.append(line)
         return holds, line
 

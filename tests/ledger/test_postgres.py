@@ -101,6 +101,30 @@ def test_two_writers_at_once_record_each_set_once_and_the_older_epoch_none(
     assert indexes == list(range(outcome["recorded"]))
 
 
+def test_a_shard_is_taken_between_two_batches_and_never_inside_one(
+    address: str, tmp_path: Path
+) -> None:
+    """Who takes the epoch waits for the batch that is being recorded; the one after it is refused."""
+    store, successor = opened(tmp_path, address), opened(tmp_path, address)
+    epoch = store.take_epoch()
+    with ThreadPoolExecutor(1) as threads:
+        taken: list[Any] = []
+
+        def overtaken(delivery: Any, proof: Any) -> Any:
+            if not taken:
+                taken.append(threads.submit(successor.take_epoch))
+                time.sleep(0.3)
+                assert not taken[0].done()
+            return plain(delivery, proof)
+
+        done = store.commit([a_set(1)], epoch=epoch, next_offset=1, render=overtaken)
+        assert done.recorded == ("set-1",)
+        assert taken[0].result(10) == epoch + 1
+    with pytest.raises(FencedError, match="another writer has taken this shard"):
+        take(store, [2], epoch)
+    assert (successor.size(), successor.next_offset()) == (3, 1)
+
+
 def test_shards_of_one_database_do_not_wait_for_each_other(address: str, tmp_path: Path) -> None:
     """While one is in a transaction another records; and neither sees the other's rows."""
     first = opened(tmp_path, address)
@@ -165,6 +189,8 @@ def test_the_server_ends_a_transaction_that_says_nothing(address: str, tmp_path:
     """So a writer that hangs cannot keep a shard: its successor waits for that at most."""
     store = opened(tmp_path, address)
     successor = opened(tmp_path, address)
+    for name, value in (("idle_in_transaction_session_timeout", "20s"), ("lock_timeout", "30s")):
+        assert store._database.execute(f"SHOW {name}").fetchone() == (value,)
     store._database.execute("SET idle_in_transaction_session_timeout = 200")
 
     def hang() -> None:
