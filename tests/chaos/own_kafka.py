@@ -38,6 +38,8 @@ class Record:
     offset: int
     key: bytes | None
     value: bytes | None
+    at_ms: int = 0
+    """When Kafka took it, by its clock."""
 
     @property
     def kind(self) -> str:
@@ -101,6 +103,7 @@ class Reader:
                             message.offset() or 0,
                             message.key(),
                             message.value(),
+                            message.timestamp()[1],
                         )
                     )
                 elif error.code() == KafkaError.OFFSET_OUT_OF_RANGE:
