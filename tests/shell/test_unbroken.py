@@ -12,6 +12,8 @@ from unittest.mock import patch
 
 import pytest
 from aiokafka import TopicPartition
+from faust.transport.consumer import Consumer
+from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,6 +105,16 @@ def test_a_hole_after_the_committed_offset_is_one_too() -> None:
 def test_records_that_come_again_are_taken_again() -> None:
     """At least once: what was read before a rebalance is read after it."""
     assert given_out(Watched({5, 6, 7}, 5), [5, 6, 5, 6, 7]) == ([5, 6, 5, 6, 7], False)
+
+
+def test_faust_itself_goes_on_behind_a_record_that_it_never_gave_out() -> None:
+    """Why this is here: with 5 to come and only 6 given out, Faust has Kafka go on at 7."""
+    place = TP(PLACE.topic, PLACE.partition)
+    plain = dict.fromkeys(Consumer.__abstractmethods__)
+    consumer: Any = object.__new__(type("Bare", (Consumer,), plain))
+    consumer._acked, consumer._acked_index = {place: [6]}, {place: {6}}
+    consumer._gap, consumer._committed_offset = {place: None}, {place: 5}
+    assert consumer._new_offset(place) == 7
 
 
 @pytest.mark.parametrize(("there", "ends"), [({5}, True), (set(), False)])
