@@ -81,6 +81,21 @@ class Workshop:
             self._taken += 1
             yield taken.sets, taken.parts[0]
 
+    @property
+    def publisher(self) -> str:
+        """Whose events they are."""
+        return self._base.publisher
+
+    def sealed(self, count: int) -> Iterator[tuple[str, bytes]]:
+        """Id and signed, sealed envelope of each of `count` events."""
+        for _ in range(count):
+            event = self._fresh()
+            agency = self._agency
+            yield (
+                event.event_id,
+                seal_statement(event, agency.identity, agency.epoch, os.urandom(32)),
+            )
+
     def parts(self, count: int) -> list[Part]:
         """The parts alone."""
         return [part for _, part in self.taken_in(count)]

@@ -63,11 +63,11 @@ def shell_rates(shop: Workshop, count: int, runs: int) -> dict[str, list[float]]
     found: dict[str, list[float]] = {name: [] for name in ("flow", *shells)}
     with embedded_kafka(settings, [], quiet=True, full_compiler=True) as kafka:
         settings = settings.model_copy(update={"kafka_bootstrap": kafka.bootstrap})
-        asyncio.run(_topics(settings))
+        asyncio.run(make_topics(settings))
         # A run before, which does not count: Java compiles what it needs, and tables come to be.
         for number in range(runs + 1):
             parts = shop.parts(count)
-            asyncio.run(_fill(settings, parts))
+            asyncio.run(fill(settings, parts))
             rates = {"flow": _flow_rate(shop, parts)}
             for name in shells if number % 2 else reversed(shells):
                 rates[name] = _rate_of(name, settings, count, quix)
@@ -89,14 +89,14 @@ def _flow_rate(shop: Workshop, parts: Sequence[Part]) -> float:
 
 
 def _rate_of(name: str, settings: Settings, count: int, quix: Path | None) -> float:
-    before = asyncio.run(_ends(settings))
-    with _running(name, settings, quix) as process:
+    before = asyncio.run(ends_of(settings))
+    with running(name, settings, quix) as process:
         deadline = time.monotonic() + WITHIN_S
-        while asyncio.run(_written(settings, before)) < count:
+        while asyncio.run(written_since(settings, before)) < count:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise ShellError(f"{name} did not write its sets: see {_log_of(name, settings)}")
             time.sleep(LOOK_EVERY_S)
-    times = sorted(asyncio.run(_times(settings, before)))[:count]
+    times = sorted(asyncio.run(times_since(settings, before)))[:count]
     first = int(len(times) * LEFT_OUT)
     return (len(times) - first - 1) / max(0.001, (times[-1] - times[first]) / 1000)
 
@@ -106,7 +106,7 @@ def _log_of(name: str, settings: Settings) -> Path:
 
 
 @contextmanager
-def _running(name: str, settings: Settings, quix: Path | None) -> Iterator[subprocess.Popen[bytes]]:
+def running(name: str, settings: Settings, quix: Path | None) -> Iterator[subprocess.Popen[bytes]]:
     """The process of a shell; it is ended at the end, and does not outlive this one."""
     environment = {
         **os.environ,
@@ -130,7 +130,8 @@ def _running(name: str, settings: Settings, quix: Path | None) -> Iterator[subpr
                 process.wait()
 
 
-async def _topics(settings: Settings) -> None:
+async def make_topics(settings: Settings) -> None:
+    """The broker's topics, of no organisation, and the changelog of the aiokafka loop."""
     await ensure_topics(settings.kafka_bootstrap, [])
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     await admin.start()
@@ -140,7 +141,8 @@ async def _topics(settings: Settings) -> None:
         await admin.close()
 
 
-async def _fill(settings: Settings, parts: Sequence[Part]) -> None:
+async def fill(settings: Settings, parts: Sequence[Part]) -> None:
+    """Puts parts on parts.v1, confirmed."""
     async with AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap, max_request_size=MAX_REQUEST_BYTES
     ) as producer:
@@ -159,7 +161,8 @@ def _no_group(settings: Settings) -> Iterator[AIOKafkaConsumer]:
     )
 
 
-async def _ends(settings: Settings) -> dict[TopicPartition, int]:
+async def ends_of(settings: Settings) -> dict[TopicPartition, int]:
+    """Where decisions.v1 ends now, by partition."""
     with _no_group(settings) as consumer:
         await consumer.start()
         try:
@@ -180,14 +183,15 @@ async def _partitions(consumer: AIOKafkaConsumer) -> set[int]:
     return set(consumer.partitions_for_topic(DECISIONS_TOPIC) or ())
 
 
-async def _written(settings: Settings, before: Mapping[TopicPartition, int]) -> int:
-    ends = await _ends(settings)
+async def written_since(settings: Settings, before: Mapping[TopicPartition, int]) -> int:
+    """How many sets were written since."""
+    ends = await ends_of(settings)
     return sum(ends.values()) - sum(before.values())
 
 
-async def _times(settings: Settings, before: Mapping[TopicPartition, int]) -> list[int]:
+async def times_since(settings: Settings, before: Mapping[TopicPartition, int]) -> list[int]:
     """Kafka's times of the sets that were written since, in milliseconds."""
-    ends = await _ends(settings)
+    ends = await ends_of(settings)
     found: list[int] = []
     with _no_group(settings) as consumer:
         await consumer.start()
@@ -195,7 +199,7 @@ async def _times(settings: Settings, before: Mapping[TopicPartition, int]) -> li
             consumer.assign(list(before))
             for place, offset in before.items():
                 consumer.seek(place, offset)
-            wanted = sum(ends.values()) - sum(before.values())
+            wanted = sum(ends[place] - offset for place, offset in before.items())
             while len(found) < wanted:
                 batch = await consumer.getmany(timeout_ms=1000)
                 found += [one.timestamp for records in batch.values() for one in records]

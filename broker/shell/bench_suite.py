@@ -28,6 +28,7 @@ from broker.shell.bench_growth import (
 from broker.shell.bench_measured import Measured, measured, ratios, seconds
 from broker.shell.bench_parts import Workshop
 from broker.shell.bench_shells import shell_rates
+from broker.shell.bench_workers import memory_slope, takeover_stalls, two_over_one
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
 
@@ -48,6 +49,8 @@ class Sizes(msgspec.Struct, frozen=True):
     verified: int
     parts: int
     """Decided by each shell, in each run."""
+    memory: int
+    """Parts over which a worker's memory is watched."""
 
 
 DEFAULT = Sizes(
@@ -58,8 +61,11 @@ DEFAULT = Sizes(
     history=(10, 5_000),
     verified=100_000,
     parts=3_000,
+    memory=200_000,
 )
-FULL = msgspec.structs.replace(DEFAULT, ledger=(10_000, 10_000_000), subjects=(1_000, 1_000_000))
+FULL = msgspec.structs.replace(
+    DEFAULT, ledger=(10_000, 10_000_000), subjects=(1_000, 1_000_000), memory=1_000_000
+)
 QUICK = Sizes(
     events=100,
     runs=3,
@@ -68,6 +74,7 @@ QUICK = Sizes(
     history=(10, 500),
     verified=100_000,
     parts=300,
+    memory=20_000,
 )
 """To see that it runs. `verify_100k_s` is left out, since its name says how many."""
 
@@ -91,6 +98,9 @@ UNITS: Mapping[str, tuple[str, str]] = {
     "faust_over_flow": ("ratio", "the Faust worker over the decide step alone"),
     "faust_over_aiokafka": ("ratio", "the Faust worker over the aiokafka loop"),
     "faust_over_quix": ("ratio", "the Faust worker over Quix Streams"),
+    "two_workers_over_one": ("ratio", "two decide workers over one, all parts at once"),
+    "takeover_stall_s": ("s", "without a set when one of two workers is killed, under load"),
+    "rss_slope_bytes_per_event": ("bytes", "by which a worker's memory grows with each event"),
 }
 """Key -> unit, and what it is."""
 
@@ -196,6 +206,20 @@ def _shells(bench: Bench) -> Runs:
     return found
 
 
+def _scaling(bench: Bench) -> Runs:
+    shop, sizes = bench.workshop("scaling"), bench.sizes
+    return {"two_workers_over_one": two_over_one(shop, sizes.parts, sizes.runs)}
+
+
+def _takeover(bench: Bench) -> Runs:
+    return {"takeover_stall_s": takeover_stalls(bench.workshop("takeover"), bench.sizes.runs)}
+
+
+def _memory(bench: Bench) -> Runs:
+    slopes = memory_slope(bench.workshop("memory"), bench.sizes.memory)
+    return {"rss_slope_bytes_per_event": slopes}
+
+
 PARTS: Mapping[str, Callable[[Bench], Runs]] = {
     "flow": _flow,
     "decide": _decide,
@@ -204,6 +228,9 @@ PARTS: Mapping[str, Callable[[Bench], Runs]] = {
     "subjects": _subjects,
     "ledger": _ledger,
     "shells": _shells,
+    "scaling": _scaling,
+    "takeover": _takeover,
+    "memory": _memory,
 }
 """In the order in which they are measured."""
 
