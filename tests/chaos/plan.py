@@ -113,7 +113,7 @@ def quick_plan(seed: int, count: int) -> tuple[Fault, ...]:
     chance = random.Random(seed)
     order = chance.sample(QUICK, len(QUICK))[:count]
     return tuple(
-        dataclasses.replace(_fault(chance, number, kind, target), hold_s=2.0)
+        dataclasses.replace(_fault(chance, number, kind, target), hold_s=1.7)
         for number, (kind, target) in enumerate(order, 1)
     )
 
