@@ -23,6 +23,7 @@ from broker.commands import (
     desk,
     groups,
     keys_group,
+    ledger_group,
     policy_group,
     respond_group,
     retention_group,
@@ -72,6 +73,7 @@ app.add_typer(policy_group.policy_app, name="policy")
 app.add_typer(groups.audit_app, name="audit")
 app.add_typer(groups.bench_app, name="bench")
 app.add_typer(keys_group.keys_app, name="keys")
+app.add_typer(ledger_group.ledger_app, name="ledger")
 app.add_typer(desk.review_app, name="review")
 app.add_typer(desk.break_glass_app, name="break-glass")
 app.add_typer(retention_group.retention_app, name="retention")

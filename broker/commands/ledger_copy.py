@@ -1,4 +1,4 @@
-"""`broker audit copy`: a ledger whose rows are in PostgreSQL as a folder that any command reads."""
+"""A ledger whose rows are in PostgreSQL as a folder that any command reads; and from a folder there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from broker.auditor.snapshot import read_checkpoints
 from broker.commands.errors import CommandError
 from broker.ledger import LedgerError
 from broker.ledger.copying import copy_shard
+from broker.ledger.moving import move_shard
+from broker.ledger.sqlite import FILE
 
 READINGS = 20
 PAUSE_S = 0.2
@@ -38,6 +40,19 @@ def copy_ledger(ledger_dir: Path, store: str, target: Path) -> list[str]:
     except (OSError, LedgerError) as error:
         raise CommandError(f"no copy could be made: {error}") from error
     return [one.name for one in shards]
+
+
+def move_ledger(ledger_dir: Path, store: str) -> dict[str, int]:
+    """Moves the rows of every shard to PostgreSQL; shard -> rows. Raises CommandError."""
+    shards = sorted(one for one in ledger_dir.glob("s*") if (one / FILE).is_file())
+    if not shards:
+        raise CommandError(f"{ledger_dir} holds no store to move: expected s0/{FILE} in it")
+    if not store:
+        raise CommandError("no PostgreSQL is named: give --store, or set BROKER_LEDGER_STORE")
+    try:
+        return {one.name: move_shard(one, store) for one in shards}
+    except (OSError, LedgerError) as error:
+        raise CommandError(str(error)) from error
 
 
 def _copy_files(shard: Path, target: Path) -> None:

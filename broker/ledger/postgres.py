@@ -115,11 +115,10 @@ class PostgresConnection:
         query = sql.SQL("COPY {} ({}) FROM STDIN").format(
             sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
         )
-        held = list(rows)
-        if not held:
+        if isinstance(rows, list) and not rows:
             return
         with self._connection.cursor() as cursor, cursor.copy(query) as copy:
-            for row in held:
+            for row in rows:
                 copy.write_row(row)
         self._told = time.monotonic()
 
