@@ -47,6 +47,7 @@ class Unbroken:
         """(partition, where it stands) -> since when something lies there; monotonic seconds."""
         app.on_partitions_revoked.connect(self._forget)
         app.on_partitions_assigned.connect(self._forget)
+        app.on_before_shutdown.connect(self._close)
         app.timer(interval=LOOK_EVERY_S)(self._look)
 
     async def events(self, stream: Any) -> AsyncIterator[Any]:
@@ -91,6 +92,9 @@ class Unbroken:
         """Another worker may have gone on from here meanwhile."""
         self._next.clear()
         self._since.clear()
+
+    async def _close(self, *_: Any, **__: Any) -> None:
+        await self._probe.close()
 
     async def _first_from(self, place: TopicPartition, offset: int) -> int | None:
         """Offset of the first record that lies there from `offset` on; None where Kafka has none now."""

@@ -44,6 +44,7 @@ class Watched(Unbroken):
         app: Any = SimpleNamespace(
             on_partitions_revoked=Signal(),
             on_partitions_assigned=Signal(),
+            on_before_shutdown=Signal(),
             timer=lambda interval: lambda task: task,
             consumer=self.consumer,
             rebalancing=False,
