@@ -25,6 +25,7 @@ from broker.shell.bench_growth import (
     growth_subjects,
     verify_seconds,
 )
+from broker.shell.bench_latency import latencies
 from broker.shell.bench_measured import Measured, measured, ratios, seconds
 from broker.shell.bench_parts import Workshop
 from broker.shell.bench_shells import shell_rates
@@ -51,6 +52,8 @@ class Sizes(msgspec.Struct, frozen=True):
     """Decided by each shell, in each run."""
     memory: int
     """Parts over which a worker's memory is watched."""
+    latency_s: int
+    """Seconds of load in each run of the latency, at each of RATES."""
 
 
 DEFAULT = Sizes(
@@ -62,6 +65,7 @@ DEFAULT = Sizes(
     verified=100_000,
     parts=3_000,
     memory=200_000,
+    latency_s=15,
 )
 FULL = msgspec.structs.replace(
     DEFAULT, ledger=(10_000, 10_000_000), subjects=(1_000, 1_000_000), memory=1_000_000
@@ -75,9 +79,12 @@ QUICK = Sizes(
     verified=100_000,
     parts=300,
     memory=20_000,
+    latency_s=3,
 )
 """To see that it runs. `verify_100k_s` is left out, since its name says how many."""
 
+RATES = (10, 50, 100)
+"""Events a second; the relay is compared at the last of them."""
 UNITS: Mapping[str, tuple[str, str]] = {
     "flow_events_per_s": ("events/s", "bare flow on one core: verified, 10 candidates, sealed"),
     "sealing_cost": ("share", "of an event's time that sealing takes"),
@@ -100,6 +107,18 @@ UNITS: Mapping[str, tuple[str, str]] = {
     "faust_over_quix": ("ratio", "the Faust worker over Quix Streams"),
     "two_workers_over_one": ("ratio", "two decide workers over one, all parts at once"),
     "takeover_stall_s": ("s", "without a set when one of two workers is killed, under load"),
+    "latency_p99_over_relay": (
+        "ratio",
+        f"99th percentile, event taken to alert read, over a relay's at {RATES[-1]} events/s",
+    ),
+    **{
+        f"latency_{name}_ms_at_{rate}": (
+            "ms",
+            f"event taken to alert read, {name}, {rate} events/s",
+        )
+        for rate in RATES
+        for name in ("p50", "p99", "max")
+    },
     "rss_slope_bytes_per_event": ("bytes", "by which a worker's memory grows with each event"),
 }
 """Key -> unit, and what it is."""
@@ -220,6 +239,21 @@ def _memory(bench: Bench) -> Runs:
     return {"rss_slope_bytes_per_event": slopes}
 
 
+def _latency(bench: Bench) -> Runs:
+    """Of each rate a broker and a Kafka of their own."""
+    found: dict[str, Sequence[float]] = {}
+    for rate in RATES:
+        shop = bench.workshop(f"latency-{rate}")
+        pairs = latencies(shop, rate, bench.sizes.latency_s, min(3, bench.sizes.runs))
+        found |= {
+            f"latency_p50_ms_at_{rate}": [own.p50 for own, _ in pairs],
+            f"latency_p99_ms_at_{rate}": [own.p99 for own, _ in pairs],
+            f"latency_max_ms_at_{rate}": [own.most for own, _ in pairs],
+            "latency_p99_over_relay": [own.p99 / relay.p99 for own, relay in pairs],
+        }
+    return found
+
+
 PARTS: Mapping[str, Callable[[Bench], Runs]] = {
     "flow": _flow,
     "decide": _decide,
@@ -228,6 +262,7 @@ PARTS: Mapping[str, Callable[[Bench], Runs]] = {
     "subjects": _subjects,
     "ledger": _ledger,
     "shells": _shells,
+    "latency": _latency,
     "scaling": _scaling,
     "takeover": _takeover,
     "memory": _memory,
