@@ -27,6 +27,7 @@ from broker.reception.values import (
     Opened,
     RawRecord,
     Reception,
+    first_sight,
     receipt_content,
     rejected,
     repeated,
@@ -34,7 +35,6 @@ from broker.reception.values import (
 from broker.record import (
     ANSWERS,
     action_record,
-    intake_set_id,
 )
 from broker.verify import check_action
 
@@ -65,14 +65,7 @@ def take_action(
     known = view.seen(key)
     if known is not None and known.source != record.source:
         return repeated(record, action.action_id, content, known, reception)
-    seen = known or SeenEntry(
-        digest=content,
-        source=record.source,
-        set_id=intake_set_id(record.source),
-        received_at=record.received_at,
-        resolutions=(),
-        flags=(),
-    )
+    seen = known or first_sight(record, content)
     recorded = action_record(
         record.source,
         routed,

@@ -6,7 +6,7 @@ as many steps as for any other, and passes that on to the controller's queue, se
 
 from __future__ import annotations
 
-from broker.intake import SeenEntry, identifier_token
+from broker.intake import identifier_token
 from broker.intake.identity import root_of
 from broker.model.canonical import canonical_json, digest
 from broker.model.identifiers import is_sound
@@ -19,11 +19,11 @@ from broker.reception.values import (
     Opened,
     RawRecord,
     Reception,
+    first_sight,
     receipt_content,
     rejected,
     repeated,
 )
-from broker.record import intake_set_id
 from broker.record.subject_access import MAX_ASKED, MAX_REASON, subject_access_record
 
 STEPS = 2
@@ -45,14 +45,7 @@ def take_subject_access(
     known = view.seen(key)
     if known is not None and known.source != record.source:
         return repeated(record, action.action_id, content, known, reception)
-    seen = known or SeenEntry(
-        digest=content,
-        source=record.source,
-        set_id=intake_set_id(record.source),
-        received_at=record.received_at,
-        resolutions=(),
-        flags=(),
-    )
+    seen = known or first_sight(record, content)
     recorded = subject_access_record(
         record.source,
         action,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from broker.intake import Occasion, SeenEntry, erase_parts
+from broker.intake import Occasion, erase_parts
 from broker.model.canonical import digest
 from broker.model.reference import DESK
 from broker.model.types import Action
@@ -15,11 +15,12 @@ from broker.reception.values import (
     Opened,
     RawRecord,
     Reception,
+    first_sight,
     receipt_content,
     rejected,
     repeated,
 )
-from broker.record import action_record, intake_set_id
+from broker.record import action_record
 
 
 def take_erasure(
@@ -40,14 +41,7 @@ def take_erasure(
     known = view.subject(action.subject or "")
     if known is None and before is None:
         return rejected(record, _unknown(action), reception)
-    seen = before or SeenEntry(
-        digest=content,
-        source=record.source,
-        set_id=intake_set_id(record.source),
-        received_at=record.received_at,
-        resolutions=(),
-        flags=(),
-    )
+    seen = before or first_sight(record, content)
     recorded = action_record(
         record.source,
         # What is kept for the auditors survives erasure: it must not say who was erased.

@@ -30,6 +30,7 @@ from broker.model.types import (
 from broker.model.values import Rejection, SourcePosition
 from broker.record import (
     duplicate_record,
+    intake_set_id,
     rejected_record,
 )
 from broker.verify import KeyTerms, PublisherKeys
@@ -148,4 +149,16 @@ def receipt_content(statement_id: str, seen: SeenEntry, parts: int = 0) -> Recei
         parts=parts,
         flags=seen.flags,
         received_at=seen.received_at,
+    )
+
+
+def first_sight(record: RawRecord, content: str) -> SeenEntry:
+    """How an act is remembered that was not read before: about nobody, without flags."""
+    return SeenEntry(
+        digest=content,
+        source=record.source,
+        set_id=intake_set_id(record.source),
+        received_at=record.received_at,
+        resolutions=(),
+        flags=(),
     )
