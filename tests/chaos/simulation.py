@@ -149,6 +149,7 @@ class World:
         self._listed = LedgerSigners(keys).every
         self._watch = Watch(self.settings, "ledger", ())
         self._stores: dict[int, ShardStore] = {}
+        self._turns: Counter[str] = Counter()
         self._running = {name: self._start(name, Tables()) for name in NAMES}
         self._zombies: list[Running] = []
         self._checker = Checker(MemoryReader(self.kafka), folder, self.settings.schemas_dir)
@@ -256,11 +257,11 @@ class World:
     def _start(self, name: str, tables: Tables | None) -> Running:
         if name == "intake":
             assert tables is not None
-            return Running(name, self._intake(tables), tables)
+            return Running(name, self._intake(tables, self._turn(name)), tables)
         partition = int(name[-1])
         if name.startswith("decide"):
             assert tables is not None
-            return Running(name, self._decide(PARTS[partition], tables), tables)
+            return Running(name, self._decide(PARTS[partition], tables, self._turn(name)), tables)
         return self._ledger(name, partition)
 
     def _ledger(self, name: str, partition: int) -> Running:
@@ -280,7 +281,7 @@ class World:
         await Step()
         await writer.run()
 
-    async def _intake(self, tables: Tables) -> None:
+    async def _intake(self, tables: Tables, turn: int) -> None:
         """The loop of `broker.shell.intake_worker`."""
         state = IntakeState(tables)  # type: ignore[arg-type]
         at = {one: self.kafka.committed.get(("intake", one), 0) for one in CONCERNS}
@@ -307,9 +308,9 @@ class World:
             for made in (one for result in batch for one in result.sets):
                 await (await producer.send("decisions.v1", encode(made), key=made.set_id.encode()))
             await Step()
-            self._commit("intake", at)
+            self._commit("intake", turn, at)
 
-    async def _decide(self, place: TopicPartition, tables: Tables) -> None:
+    async def _decide(self, place: TopicPartition, tables: Tables, turn: int) -> None:
         """The loop of `broker.shell.decide_worker`."""
         decider = Decider(DecideState(tables, 2), self._ring, self._subjects)  # type: ignore[arg-type]
         group = f"decide-{place.partition}"
@@ -331,10 +332,17 @@ class World:
             for topic, key, value, *_ in decider.messages(batch):
                 await (await producer.send(topic, value, key=key))
             await Step()
-            self._commit(group, {place: at})
+            self._commit(group, turn, {place: at})
 
-    def _commit(self, group: str, at: dict[TopicPartition, int]) -> None:
-        """Acknowledged; a zombie's commit is refused, and a commit may come too late for a crash."""
+    def _turn(self, group: str) -> int:
+        """The group's generation from now on."""
+        self._turns[group] += 1
+        return self._turns[group]
+
+    def _commit(self, group: str, turn: int, at: dict[TopicPartition, int]) -> None:
+        """Acknowledged; that of a zombie is refused, since Kafka knows that another has its place."""
+        if self._turns[group] != turn:
+            return
         for place, offset in at.items():
             known = self.kafka.committed.get((group, place), 0)
             self.kafka.committed[group, place] = max(known, offset)
