@@ -257,7 +257,10 @@ class Space:
                     yield (frozenset({capacity}), *shared, frozenset(names)), decision
 
     def _door_key(self, relation: Relation) -> Callable[[str], Hashable]:
-        return lambda role: self._probe(relation, role, self.facts(relation))
+        """Doors are alike only if they are for every type of event: an agreement may speak of a few."""
+        return lambda role: tuple(
+            self._probe(relation, role, self.facts(relation, kind.value)) for kind in EventType
+        )
 
     def _probe(self, relation: Relation, role: str, facts: PartFacts) -> Hashable:
         """For each capacity what is decided and what the policies saw: equal where nothing differs."""
