@@ -12,12 +12,11 @@ import datetime
 import io
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import fastavro
 import msgspec
 
-from broker.model.avro_code import Pieces, Reader, Writer, compiled
 from broker.model.bounds import (
     MAX_ITEMS,
     SCAN_ABOVE_BYTES,
@@ -62,21 +61,13 @@ def _header(name: str) -> bytes:
     return MARKER + fingerprint_of(parsed_schemas()[name])
 
 
-@cache
-def _compiled(name: str) -> tuple[Reader, Writer]:
-    """Of today's schema."""
-    return compiled(parsed_schemas()[name])
-
-
-def encode(value: msgspec.Struct, pieces: Pieces | None = None) -> bytes:
-    """`value` in Avro single-object encoding under today's schema of its type.
-
-    `pieces` is one dict for several values that share records: these are encoded once.
-    """
+def encode(value: msgspec.Struct) -> bytes:
+    """`value` in Avro single-object encoding under today's schema of its type."""
     name = type(value).__name__
-    out = bytearray(_header(name))
-    _compiled(name)[1](value, out, {} if pieces is None else pieces)
-    return bytes(out)
+    stream = io.BytesIO()
+    stream.write(_header(name))
+    fastavro.schemaless_writer(stream, parsed_schemas()[name], to_builtins(value))
+    return stream.getvalue()
 
 
 def decode(
@@ -96,29 +87,9 @@ def decode(
         )
     if len(data) > SCAN_ABOVE_BYTES:
         _check_bounds(data, name, writer, body_at)
-    reader = parsed_schemas()[name]
-    if writer is reader:
-        found, end = _read_quickly(data, name, body_at)
-        if end == len(data):
-            return cast(ValueT, found)
-    return _decode_slowly(data, kind, body_at, (writer, reader))
-
-
-def _read_quickly(data: bytes, name: str, body_at: int) -> tuple[Any, int]:
-    """The value and where it ended; (None, 0) for what fastavro must look at."""
-    try:
-        return _compiled(name)[0](data, body_at)
-    except Exception:  # noqa: BLE001 -- hostile bytes: fastavro then says what is wrong with them
-        return None, 0
-
-
-def _decode_slowly(
-    data: bytes, kind: type[ValueT], body_at: int, schemas: tuple[Any, Any]
-) -> ValueT:
-    """What was written under an earlier schema, or is not sound: then it says what is wrong."""
-    name, (writer, reader) = kind.__name__, schemas
     stream = io.BytesIO(data)
     stream.seek(body_at)
+    reader = parsed_schemas()[name]
     try:
         plain = fastavro.schemaless_reader(stream, writer, None if writer is reader else reader)
     except Exception as error:  # noqa: BLE001 -- hostile bytes: fastavro raises whatever the damage leads to

@@ -290,7 +290,7 @@ def _alert(
         candidate.organisation,
         set_id,
         candidate.recipient,
-        prover.encoded(content),
+        encode(content),
     )
 
 

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from broker.model.avro_code import Pieces
 from broker.model.canonical import canonical_json
-from broker.model.codec import encode
 from broker.model.projections import DERIVED, name_for
 from broker.model.statement import Statement
-from broker.model.types import AlertContent, Mode, ReleasedField, StatementProof
+from broker.model.types import Mode, ReleasedField, StatementProof
 from broker.model.values import Decision, PartInput
 
 PUBLISHER = "publisher"
@@ -30,7 +28,6 @@ class Prover:
         self._held = part.statement
         self._salts = {} if part.statement is None else part.statement.salts()
         self._shown: dict[tuple[str, str], ReleasedField] = {}
-        self._pieces: Pieces = {}
         self._proofs: dict[bool, StatementProof] = {}
 
     def fields(
@@ -53,10 +50,6 @@ class Prover:
                     known[name, transform] = one
             found.append(one)
         return tuple(found)
-
-    def encoded(self, content: AlertContent) -> bytes:
-        """The alert in Avro; fields that others were shown alike are encoded once."""
-        return encode(content, self._pieces)
 
     def proof(self, decision: Decision) -> StatementProof | None:
         """How the fields hang on the signed root; None if unsigned, and for a mere pointer."""
