@@ -16,7 +16,7 @@ from broker.auditor.recorded import (
 from broker.auditor.replay import FactsError, open_facts, replay_part, subject_of
 from broker.auditor.report import Report
 from broker.auditor.shadow import Change, Shadow, differences, shadow
-from broker.auditor.sidecars import read_sidecars
+from broker.auditor.sidecars import all_sidecars, read_sidecars
 from broker.auditor.verify import verdict, verify_ledger
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "RecordedPart",
     "Report",
     "Shadow",
+    "all_sidecars",
     "differences",
     "keys_from_file",
     "open_facts",

@@ -17,7 +17,7 @@ import msgspec
 
 from broker.auditor.recorded import RecordedDecision, RecordedPart
 from broker.model.canonical import canonical_json, digest_text
-from broker.model.sealing import unseal
+from broker.model.sealer import open_rows
 from broker.record import PolicyHashes
 from broker.record.clocks import ACKNOWLEDGE_WITHIN, REVIEW_WITHIN, WINDOW_SHARE
 from broker.weigh import DEFAULT_PARAMETERS
@@ -115,7 +115,7 @@ def gather(parts: Iterable[RecordedPart], sealed: Mapping[str, bytes], rows_key:
 
 def rows_of(sealed: bytes, rows_key: bytes, set_id: str) -> Rows:
     """The rows of a set, opened. Raises SealError, ValueError."""
-    plain = unseal(rows_key, sealed, b"rows\n" + set_id.encode())
+    plain = open_rows(rows_key, sealed, set_id)
     return msgspec.json.decode(plain, type=Rows)
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from broker.auditor.sidecars import open_sidecars
-from broker.model.sealing import SealError, unseal
+from broker.model.sealer import open_rows
+from broker.model.sealing import SealError
 
 UNTAGGED = ""
 """Of a set whose rows were read and hold no tag: it is older than tags."""
@@ -41,7 +42,7 @@ def add_tags(database: sqlite3.Connection, ledger_dir: Path, rows_key: bytes) ->
                 for number, set_id in some:
                     sealed = look_up(set_id)
                     if sealed is not None:
-                        plain = unseal(rows_key, sealed, b"rows\n" + set_id.encode())
+                        plain = open_rows(rows_key, sealed, set_id)
                         found.append((_tag(plain), number))
                 database.execute("BEGIN IMMEDIATE")
                 database.executemany("UPDATE part SET tag = ? WHERE id = ?", found)

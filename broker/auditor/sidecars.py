@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from broker.auditor.accounts import Where
+from broker.auditor.recorded import shards_of
 from broker.auditor.report import BadLedgerError
 from broker.auditor.stored import Former, SeenLog, check_tables
 
@@ -75,6 +76,15 @@ def read_sidecars(shard: Path, name: str) -> dict[str, bytes]:
         raise BadLedgerError(
             f"{shard.name}/{FILE} cannot be read as a ledger's store: {error}"
         ) from error
+
+
+def all_sidecars(ledger_dir: Path, name: str) -> dict[str, bytes]:
+    """The same over all shards of a ledger. Raises BadLedgerError."""
+    return {
+        set_id: content
+        for shard in shards_of(ledger_dir)
+        for set_id, content in read_sidecars(shard, name).items()
+    }
 
 
 @contextlib.contextmanager

@@ -16,8 +16,9 @@ from broker.auditor.replay import read_facts
 from broker.auditor.sidecars import open_sidecars
 from broker.auditor.subject_sets import Tokens
 from broker.auditor.who_knew import Knew, Question
-from broker.commands.audit_asking import SUBJECT_KEYS, Asked, Ledger, answers
+from broker.commands.audit_asking import Asked, Ledger, answers
 from broker.commands.audit_words import line, time_of, without_key
+from broker.commands.ledger_rows import SUBJECT_KEYS
 from broker.model.sealing import SealError
 from broker.model.values import PartInput
 from broker.record import decision_set_id

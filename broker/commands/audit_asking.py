@@ -32,13 +32,11 @@ from broker.auditor.subject_sets import (
 )
 from broker.auditor.who_knew import Knew, Question, who_knew
 from broker.commands.errors import CommandError
+from broker.commands.ledger_rows import SUBJECT_KEYS, read_rows_key
 from broker.ledger import NoteError, read_entries
 from broker.model.sealing import SealError
 from broker.shell.keys import read_subject_keys
-from broker.shell.settings import Settings
 
-SUBJECT_KEYS = "subjects.db"
-KEY_BYTES = 32
 BESIDE = ", by the key that lies beside it"
 
 
@@ -115,28 +113,6 @@ def caught_up(
         yield database, catch_up(database, ledger.directory, keys, progress)
 
 
-def keys_folder(settings: Settings, ledger: Path | None, keys: Path | None) -> Path:
-    """Where the subjects' keys lie: as said, else beside a rehearsal's ledger, else the broker's own."""
-    if keys is not None:
-        return keys
-    if ledger is not None and (ledger / "keys" / SUBJECT_KEYS).is_file():
-        return ledger / "keys"
-    return settings.keys_dir
-
-
-def read_key(path: Path) -> bytes:
-    """The auditors' keys of the rows, 32 bytes each, one after another. Raises CommandError."""
-    try:
-        key = path.read_bytes()
-    except OSError as error:
-        raise CommandError(
-            f"{path} cannot be read ({error.strerror}): name the auditors' key with --rows-key"
-        ) from error
-    if not key or len(key) % KEY_BYTES:
-        raise CommandError(f"{path} does not hold {KEY_BYTES}-byte keys: name another file")
-    return key
-
-
 class _Source(msgspec.Struct, frozen=True):
     """One way to look something up."""
 
@@ -159,7 +135,7 @@ def _source(ledger: Ledger) -> Iterator[_Source]:
         with caught_up(ledger) as (database, reached), LeafReader(ledger.directory) as leaves:
             tagged = ledger.rows_key is not None
             if ledger.rows_key is not None:
-                add_tags(database, ledger.directory, read_key(ledger.rows_key))
+                add_tags(database, ledger.directory, read_rows_key(ledger.rows_key))
             yield _Source(
                 reached,
                 verified_words(reached, ledger.key),

@@ -43,7 +43,8 @@ def index(
     Every question does this itself; only the first time it takes long. What is interrupted goes on.
     """
     from broker.auditor.index_tags import add_tags
-    from broker.commands.audit_asking import Ledger, caught_up, read_key, verified_words
+    from broker.commands.audit_asking import Ledger, caught_up, verified_words
+    from broker.commands.ledger_rows import read_rows_key
 
     folder = directory or settings_in_force().ledger_dir
     ledger = Ledger(folder, key, index=file, rows_key=rows_key)
@@ -54,7 +55,7 @@ def index(
             complain(f"{shard}: {done} of {all_} entries")
 
     with caught_up(ledger, progress) as (database, reached):
-        tags = add_tags(database, folder, read_key(rows_key)) if rows_key else 0
+        tags = add_tags(database, folder, read_rows_key(rows_key)) if rows_key else 0
         (path,) = (row[2] for row in database.execute("PRAGMA database_list"))
         (decisions,) = database.execute("SELECT count(*) FROM decision").fetchone()
     seconds = time.perf_counter() - started

@@ -25,17 +25,15 @@ from broker.auditor.parity.reading import Material, read_material
 from broker.auditor.parity.table import Line, evidence
 from broker.auditor.recorded import shards_of
 from broker.auditor.recorded_sets import recorded_sets
-from broker.auditor.sidecars import read_sidecars
+from broker.auditor.sidecars import all_sidecars
 from broker.auditor.suppression import SMALL
 from broker.commands.audit_parity_words import LOOK, found_out, percent, stage_rows
 from broker.commands.errors import CommandError
-from broker.commands.policy_shadow import SUBJECT_KEYS, keys_dir
-from broker.model.sealing import SealError
+from broker.commands.ledger_rows import SUBJECT_KEYS, keys_dir, opening_rows, read_rows_key
 from broker.policies.errors import PolicyFileError
 from broker.shell.keys import KeysError, read_subject_keys
 from broker.shell.settings import Settings
 
-KEY_BYTES = 32
 TABLE = "evidence.csv"
 PAGE = "parity.html"
 HIDDEN_COUNT = -1
@@ -112,22 +110,8 @@ def made(
 
 
 def _material(folder: Path, key_file: Path) -> Material:
-    try:
-        key = key_file.read_bytes()
-    except OSError as error:
-        raise CommandError(
-            f"{key_file} cannot be read ({error.strerror}): name the auditors' key with --rows-key"
-        ) from error
-    if len(key) != KEY_BYTES:
-        raise CommandError(f"{key_file} does not hold a {KEY_BYTES}-byte key: name another file")
-    try:
-        return read_material(folder, key)
-    except SealError as error:
-        raise CommandError(f"{key_file} is not the key of this ledger's rows") from error
-    except ValueError as error:
-        raise CommandError(
-            f"{folder} cannot be read ({error}): run `broker audit verify {folder}`"
-        ) from error
+    with opening_rows(folder, key_file):
+        return read_material(folder, read_rows_key(key_file))
 
 
 def _weights(folder: Path, where: Path, material: Material) -> Counterfactual | None:
@@ -136,12 +120,7 @@ def _weights(folder: Path, where: Path, material: Material) -> Counterfactual | 
     except KeysError:
         return None
     rounds = {one.closing.set_id: one for found in material.parts.values() for one in found}
-    facts = {
-        set_id: sealed
-        for shard in shards_of(folder)
-        for set_id, sealed in read_sidecars(shard, "facts").items()
-    }
-    return counterfactual(recorded_sets(folder), rounds, facts, keys)
+    return counterfactual(recorded_sets(folder), rounds, all_sidecars(folder, "facts"), keys)
 
 
 def _fit(weights: Counterfactual | None) -> Counterfactual | None:

@@ -302,7 +302,8 @@ def _say_tokens(asked: Asked, answered: Answers, form: Form) -> None:
 
 def _asked(query: Query, given: dict[str, Any], form: Form) -> Asked:
     from broker.auditor.who_knew import Question
-    from broker.commands.audit_asking import Asked, keys_folder
+    from broker.commands.audit_asking import Asked
+    from broker.commands.ledger_rows import keys_dir
 
     since, until = _moment(given["since"], "--from"), _moment(given["until"], "--to")
     if since is not None and until is not None and since >= until:
@@ -311,7 +312,7 @@ def _asked(query: Query, given: dict[str, Any], form: Form) -> Asked:
     question = Question(since=since, until=until, outcome=outcome)
     limit = given["limit"] or (SHOWN if form is Form.WORDS else None)
     if query.field == "subject":
-        keys = keys_folder(settings_in_force(), given["directory"], given["keys"])
+        keys = keys_dir(settings_in_force(), given["directory"], given["keys"])
         return Asked(question, given["name"], keys, limit, given["after"])
     if query.field is not None:
         question = msgspec.structs.replace(question, **{query.field: given["name"]})
@@ -319,12 +320,13 @@ def _asked(query: Query, given: dict[str, Any], form: Form) -> Asked:
 
 
 def _ledger(query: Query, given: dict[str, Any]) -> Ledger:
-    from broker.commands.audit_asking import Ledger, keys_folder
+    from broker.commands.audit_asking import Ledger
+    from broker.commands.ledger_rows import keys_dir
 
     settings = settings_in_force()
     rows_key = None
     if query.field == "subject" and not given["unverified"]:
-        beside = keys_folder(settings, given["directory"], given["keys"]) / "broker" / "rows.key"
+        beside = keys_dir(settings, given["directory"], given["keys"]) / "broker" / "rows.key"
         rows_key = given["rows_key"] or (beside if beside.is_file() else None)
     return Ledger(
         given["directory"] or settings.ledger_dir,

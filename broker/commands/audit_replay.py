@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from broker.auditor import read_sidecars, shards_of
+from broker.auditor import all_sidecars, shards_of
 from broker.auditor.compared import OF_THE_SEAL
 from broker.auditor.recorded_sets import recorded_sets
 from broker.auditor.replaying import (
@@ -25,7 +25,7 @@ from broker.auditor.replaying import (
     replay_sets,
 )
 from broker.commands.errors import CommandError
-from broker.commands.policy_shadow import SUBJECT_KEYS, keys_dir
+from broker.commands.ledger_rows import SUBJECT_KEYS, keys_dir
 from broker.flow import Policy
 from broker.model.sealer import Sealer
 from broker.policies.archive import ARCHIVE, ArchiveError, NotArchivedError, load_archived
@@ -83,7 +83,7 @@ def replay(settings: Settings, ledger: Path | None, keys: Path | None) -> Replay
     where = keys_dir(settings, ledger, keys)
     subjects = read_subject_keys(where / SUBJECT_KEYS)
     sealer, unsealed = _sealer(where)
-    beside = Beside(_beside(folder, "facts"), _beside(folder, "rows"))
+    beside = Beside(all_sidecars(folder, "facts"), all_sidecars(folder, "rows"))
     policy = load_policy(settings)
     try:
         sets = tuple(recorded_sets(folder))
@@ -170,14 +170,6 @@ def _show_set(out: Console, one: Replayed) -> None:
 def _said(value: Any) -> str:
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-
-
-def _beside(folder: Path, name: str) -> dict[str, bytes]:
-    return {
-        set_id: sealed
-        for shard in shards_of(folder)
-        for set_id, sealed in read_sidecars(shard, name).items()
-    }
 
 
 def _sealer(where: Path) -> tuple[Sealer | None, str]:

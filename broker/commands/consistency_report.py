@@ -15,13 +15,17 @@ from broker.auditor.consistency import Consistency, Disagreement, Rate, Variant,
 from broker.auditor.consistency_categories import Agreement, agreement
 from broker.auditor.consistency_facts import DISCLOSURE, Gathered, Item, gather
 from broker.auditor.consistency_replay import Tried, confirmed
-from broker.commands.errors import CommandError
 from broker.commands.evidence_page import figures, folded, page, table, write_tables, write_text
-from broker.commands.ledger_rows import LedgerRows, beside, rows_in
+from broker.commands.ledger_rows import (
+    SUBJECT_KEYS,
+    LedgerRows,
+    beside,
+    keys_dir,
+    opening_rows,
+    rows_in,
+)
 from broker.commands.policy_check import with_policies
-from broker.commands.policy_shadow import SUBJECT_KEYS, keys_dir
 from broker.model.canonical import canonical_json
-from broker.model.sealing import SealError
 from broker.shell.keys import KeysError, read_subject_keys
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
@@ -55,15 +59,10 @@ class Made(msgspec.Struct, frozen=True):
 def report(settings: Settings, asked: Request) -> Made:
     """Reads, compares, and tries other versions where they are at hand. Raises CommandError."""
     folder = asked.directory or settings.ledger_dir
-    ledger = rows_in(folder, asked.rows_key or settings.keys_dir / "broker" / "rows.key")
-    try:
+    key_file = asked.rows_key or settings.keys_dir / "broker" / "rows.key"
+    ledger = rows_in(folder, key_file)
+    with opening_rows(folder, key_file):
         gathered = gather(ledger.recorded.parts, ledger.sealed, ledger.key)
-    except SealError as error:
-        raise CommandError("the key is not the key of this ledger's rows") from error
-    except ValueError as error:
-        raise CommandError(
-            f"{folder} cannot be read ({error}): run `broker audit verify {folder}`"
-        ) from error
     found = consistency(gathered)
     if any(one.why is Why.VERSION for one in found.disagreements):
         at_hand = _at_hand(settings, asked, ledger)

@@ -1,17 +1,20 @@
-"""A ledger with the auditors' key of its sealed rows, as the reports read it."""
+"""A ledger and the keys beside it, as the reports of auditors read them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from broker.auditor import Recorded, read_recorded, read_sidecars, shards_of
+from broker.auditor import Recorded, all_sidecars, read_recorded, shards_of
 from broker.auditor.report import BadLedgerError
 from broker.commands.errors import CommandError
+from broker.model.sealing import KEY_BYTES, SealError
+from broker.shell.settings import Settings
 
-KEY_BYTES = 32
+SUBJECT_KEYS = "subjects.db"
 
 
 class LedgerRows(msgspec.Struct, frozen=True):
@@ -42,24 +45,47 @@ def recorded_in(folder: Path) -> Recorded:
 def rows_in(folder: Path, key_file: Path) -> LedgerRows:
     """Leaves and sealed rows. Raises CommandError where ledger or key cannot be read."""
     recorded = recorded_in(folder)
+    return LedgerRows(folder, recorded, beside(folder, "rows"), read_rows_key(key_file))
+
+
+def read_rows_key(path: Path) -> bytes:
+    """The auditors' keys of the rows, 32 bytes each, one after another. Raises CommandError."""
     try:
-        key = key_file.read_bytes()
+        keys = path.read_bytes()
     except OSError as error:
         raise CommandError(
-            f"{key_file} cannot be read ({error.strerror}): name the auditors' key with --rows-key"
+            f"{path} cannot be read ({error.strerror}): name the auditors' key with --rows-key"
         ) from error
-    if len(key) != KEY_BYTES:
-        raise CommandError(f"{key_file} does not hold a {KEY_BYTES}-byte key: name another file")
-    return LedgerRows(folder, recorded, beside(folder, "rows"), key)
+    if not keys or len(keys) % KEY_BYTES:
+        raise CommandError(f"{path} does not hold {KEY_BYTES}-byte keys: name another file")
+    return keys
+
+
+@contextmanager
+def opening_rows(folder: Path, key_file: Path) -> Iterator[None]:
+    """What goes wrong while rows are opened and read, as CommandError."""
+    try:
+        yield
+    except SealError as error:
+        raise CommandError(f"{key_file} is not the key of this ledger's rows") from error
+    except ValueError as error:
+        raise CommandError(
+            f"{folder} cannot be read ({error}): run `broker audit verify {folder}`"
+        ) from error
+
+
+def keys_dir(settings: Settings, ledger: Path | None, keys: Path | None) -> Path:
+    """Where the subjects' keys lie: as said, else beside a rehearsal's ledger, else the broker's own."""
+    if keys is not None:
+        return keys
+    if ledger is not None and (ledger / "keys" / SUBJECT_KEYS).is_file():
+        return ledger / "keys"
+    return settings.keys_dir
 
 
 def beside(folder: Path, name: str) -> dict[str, bytes]:
     """Set id -> sealed bytes of that name, over all shards. Raises CommandError."""
     try:
-        return {
-            set_id: content
-            for shard in shards_of(folder)
-            for set_id, content in read_sidecars(shard, name).items()
-        }
+        return all_sidecars(folder, name)
     except BadLedgerError as error:
         raise CommandError(str(error)) from error

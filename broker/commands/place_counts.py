@@ -9,13 +9,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from broker.auditor import read_recorded, read_sidecars, shards_of
 from broker.auditor.place_counts import Occurrence, PlaceCounts, place_counts
-from broker.commands.errors import CommandError
-from broker.model.sealing import SealError, unseal
+from broker.commands.ledger_rows import LedgerRows, opening_rows, rows_in
+from broker.model.sealer import open_rows
 
 TAKEN_BACK = frozenset({"retracted", "corrected"})
-KEY_BYTES = 32
 HIDDEN = "1-5"
 
 
@@ -32,24 +30,9 @@ def counted(ledger_dir: Path, key_file: Path) -> PlaceCounts:
 
     `key_file` holds the auditors' key of the rows. Raises CommandError where files or key do not fit.
     """
-    if not shards_of(ledger_dir):
-        raise CommandError(f"{ledger_dir} holds no ledger: give the folder above s0")
-    try:
-        key = key_file.read_bytes()
-    except OSError as error:
-        raise CommandError(
-            f"{key_file} cannot be read ({error.strerror}): name the auditors' key with --rows-key"
-        ) from error
-    if len(key) != KEY_BYTES:
-        raise CommandError(f"{key_file} does not hold a {KEY_BYTES}-byte key: name another file")
-    try:
-        return place_counts(_occurrences(ledger_dir, key))
-    except SealError as error:
-        raise CommandError(f"{key_file} is not the key of this ledger's rows") from error
-    except ValueError as error:
-        raise CommandError(
-            f"{ledger_dir} cannot be read ({error}): run `broker audit verify {ledger_dir}`"
-        ) from error
+    ledger = rows_in(ledger_dir, key_file)
+    with opening_rows(ledger_dir, key_file):
+        return place_counts(_occurrences(ledger))
 
 
 def show(out: Console, counts: PlaceCounts) -> None:
@@ -74,18 +57,13 @@ def _shown(count: int | None, hidden: str) -> str:
     return hidden if count is None else str(count)
 
 
-def _occurrences(ledger_dir: Path, rows_key: bytes) -> Iterator[Occurrence]:
-    sealed = {
-        set_id: content
-        for shard in shards_of(ledger_dir)
-        for set_id, content in read_sidecars(shard, "rows").items()
-    }
+def _occurrences(ledger: LedgerRows) -> Iterator[Occurrence]:
     seen: dict[tuple[str, str, int, str], Occurrence] = {}
-    for part in sorted(read_recorded(ledger_dir).parts, key=lambda one: one.closing.round):
+    for part in sorted(ledger.recorded.parts, key=lambda one: one.closing.round):
         closing = part.closing
-        if closing.set_id not in sealed:
+        if closing.set_id not in ledger.sealed:
             continue
-        plain = unseal(rows_key, sealed[closing.set_id], b"rows\n" + closing.set_id.encode())
+        plain = open_rows(ledger.key, ledger.sealed[closing.set_id], closing.set_id)
         rows = msgspec.json.decode(plain, type=_Rows)
         identity = (*part.statement, closing.part_id)
         if rows.reason in TAKEN_BACK:

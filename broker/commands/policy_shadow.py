@@ -10,15 +10,14 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from broker.auditor import Change, Recorded, Shadow, read_recorded, read_sidecars, shadow, shards_of
+from broker.auditor import Change, Recorded, Shadow, all_sidecars, read_recorded, shadow, shards_of
 from broker.commands.errors import CommandError
+from broker.commands.ledger_rows import SUBJECT_KEYS, keys_dir
 from broker.commands.policy_check import with_policies
 from broker.flow import Policy
 from broker.shell.keys import read_subject_keys
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
-
-SUBJECT_KEYS = "subjects.db"
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -34,11 +33,7 @@ def compare(settings: Settings, new_dir: Path, ledger: Path | None, keys: Path |
     present, proposed = load_policy(settings), load_policy(with_policies(settings, new_dir))
     folder, recorded = recorded_in(settings, ledger)
     held = read_subject_keys(keys_dir(settings, ledger, keys) / SUBJECT_KEYS)
-    facts = {
-        set_id: sealed
-        for shard in shards_of(folder)
-        for set_id, sealed in read_sidecars(shard, "facts").items()
-    }
+    facts = all_sidecars(folder, "facts")
     found = shadow(
         recorded.parts,
         lambda part: facts.get(part.closing.set_id),
@@ -63,15 +58,6 @@ def recorded_in(settings: Settings, ledger: Path | None) -> tuple[Path, Recorded
         raise CommandError(
             f"{folder} holds a leaf that cannot be read ({error}): run `broker audit verify {folder}`"
         ) from error
-
-
-def keys_dir(settings: Settings, ledger: Path | None, keys: Path | None) -> Path:
-    """Where the subjects' keys lie: as said, else beside a rehearsal's ledger, else the broker's own."""
-    if keys is not None:
-        return keys
-    if ledger is not None and (ledger / "keys" / SUBJECT_KEYS).is_file():
-        return ledger / "keys"
-    return settings.keys_dir
 
 
 def rows_of(compared: Compared) -> Iterator[dict[str, Any]]:

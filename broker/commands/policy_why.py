@@ -26,7 +26,8 @@ from broker.auditor import (
     subject_of,
 )
 from broker.commands.errors import CommandError
-from broker.commands.policy_shadow import SUBJECT_KEYS, keys_dir, recorded_in
+from broker.commands.ledger_rows import SUBJECT_KEYS, keys_dir
+from broker.commands.policy_shadow import recorded_in
 from broker.flow import Policy
 from broker.model.sealing import SealError
 from broker.reference import ReasonCode, load_reason_codes

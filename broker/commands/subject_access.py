@@ -130,7 +130,8 @@ def answer(
     from broker.client.access import access_requests, one_request
     from broker.client.access import ask as send
     from broker.commands.access_answering import access_answer, show
-    from broker.commands.audit_asking import Ledger, keys_folder
+    from broker.commands.audit_asking import Ledger
+    from broker.commands.ledger_rows import keys_dir
 
     settings = settings_in_force()
     request = one_request(asyncio.run(access_requests(settings)), action_id)
@@ -139,7 +140,7 @@ def answer(
     if receipt.outcome.value == "rejected":
         complain(f"nothing is shown: looking could not be recorded: {receipt.explanation}")
         raise typer.Exit(FAILED)
-    folder = keys_folder(settings, directory, keys)
+    folder = keys_dir(settings, directory, keys)
     rows_key = folder / "broker" / "rows.key"
     ledger = Ledger(
         directory or settings.ledger_dir, rows_key=rows_key if rows_key.is_file() else None

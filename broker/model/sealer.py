@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import unicodedata
 from collections.abc import Mapping
 
 import msgspec
 
-from broker.model.sealing import DataKey, pad, seal
+from broker.model.sealing import KEY_BYTES, DataKey, SealError, pad, seal, unseal
 
 PAIRWISE_HEX = 32
 
@@ -59,7 +60,23 @@ class Sealer(msgspec.Struct, frozen=True):
 
     def seal_rows(self, content: bytes, set_id: str) -> bytes:
         """`content` sealed to the auditors."""
-        return seal(self.rows_key, content, b"rows\n" + set_id.encode())
+        return seal(self.rows_key, content, _rows_of(set_id))
+
+
+def open_rows(keys: bytes, sealed: bytes, set_id: str) -> bytes:
+    """What is sealed to the auditors of one set. `keys` are those of their file, one after another.
+
+    Raises SealError where none of them is that of the rows.
+    """
+    for start in range(0, len(keys), KEY_BYTES):
+        with contextlib.suppress(SealError):
+            return unseal(keys[start : start + KEY_BYTES], sealed, _rows_of(set_id))
+    raise SealError("the sealed rows do not open: the key is not the auditors' of that time")
+
+
+def _rows_of(set_id: str) -> bytes:
+    """Associated data of a set's rows."""
+    return b"rows\n" + set_id.encode()
 
 
 def sealed_for(organisation: str, set_id: str) -> bytes:

@@ -26,7 +26,7 @@ from broker.auditor.subject_sets import (
 )
 from broker.auditor.who_knew import Question, who_knew
 from broker.model.canonical import digest_text
-from broker.model.sealing import unseal
+from broker.model.sealer import open_rows
 from broker.model.types import DecisionSet
 from broker.record import subject_tag
 from broker.shell.keys import read_subject_keys
@@ -145,7 +145,7 @@ def test_every_round_of_every_part_has_the_tag_in_its_rows(tmp_path: Path) -> No
     keys = read_subject_keys(tmp_path / "ledger" / "keys" / "subjects.db")
     tags = {subject_tag(key) for key in keys.values()}
     found = [
-        msgspec.json.decode(unseal(rows_key, side.content, b"rows\n" + one.set_id.encode()))
+        msgspec.json.decode(open_rows(rows_key, side.content, one.set_id))
         for one in sets
         for side in one.sidecars
         if side.name == "rows" and one.kind.value == "decision"

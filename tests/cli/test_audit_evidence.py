@@ -130,3 +130,26 @@ def test_a_wrong_key_says_so(made: Path, tmp_path: Path) -> None:
     )
 
     assert "is not the key" in str(result.exception)
+
+
+@pytest.mark.parametrize("report", ["place-counts", "consistency", "parity"])
+def test_after_the_rows_key_changed_a_report_reads_the_rows_of_then(
+    tmp_path: Path, report: str
+) -> None:
+    """The auditors' file holds every key in turn (ADR 19): a later one in it hides no earlier row."""
+    ledger, key = ledger_with_key(tmp_path, both_regions())
+    more = tmp_path / "rows-after-rotation.key"
+    more.write_bytes(key.read_bytes() + b"a later key, of thirty-two bytes")
+    other = tmp_path / "another.key"
+    other.write_bytes(b"a key of somebody else, 32 bytes")
+
+    def said(path: Path) -> tuple[int, str]:
+        out = ["--out", str(tmp_path / "out")] if report == "parity" else []
+        found = CliRunner().invoke(
+            audit_app, [report, str(ledger), "--rows-key", str(path), *out, "--json"]
+        )
+        return found.exit_code, found.output
+
+    assert said(more) == said(key)
+    assert said(key)[0] == 0
+    assert said(other)[0] != 0

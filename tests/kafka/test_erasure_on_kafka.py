@@ -21,7 +21,7 @@ from broker.client import Publisher
 from broker.commands import retention
 from broker.intake import identifier_token
 from broker.model import types as t
-from broker.model.sealing import unseal
+from broker.model.sealer import open_rows
 from broker.shell.crash import ERASURE_POINTS
 from broker.shell.keys import DESK, load_broker_keys, read_subject_keys
 from tests.kafka.test_rounds_on_kafka import command, eventually, publish, told
@@ -80,7 +80,7 @@ def test_an_erased_child_is_in_no_file_and_everybody_told_was_told(running: Brok
     assert key not in others
     for shard in shards_of(settings.ledger_dir):
         for set_id, sealed in read_sidecars(shard, "rows").items():
-            opened = unseal(rows_keys, sealed, b"rows\n" + set_id.encode())
+            opened = open_rows(rows_keys, sealed, set_id)
             assert PLANTED.encode() not in opened
             assert token.encode() not in opened
     assert verify_ledger(settings.ledger_dir, keys=None, allow_open=True).ok

@@ -12,6 +12,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 
 from broker.model.key_terms import Standing
+from broker.model.sealer import open_rows
 from broker.model.sealing import SealError, seal, unseal
 from broker.shell.epochs import read_epochs
 from broker.shell.key_changes import KeyKind, register_public, revoke, rotate, shown
@@ -154,11 +155,11 @@ def test_rows_of_every_key_open_with_the_file_and_old_ones_with_an_earlier_copy(
     old = ring.at(change.in_force_from - SECOND).sealer.seal_rows(b"old", "1")
     new = ring.at(change.in_force_from).sealer.seal_rows(b"new", "2")
 
-    assert unseal(path.read_bytes(), old, b"rows\n1") == b"old"
-    assert unseal(path.read_bytes(), new, b"rows\n2") == b"new"
-    assert unseal(earlier, old, b"rows\n1") == b"old"
+    assert open_rows(path.read_bytes(), old, "1") == b"old"
+    assert open_rows(path.read_bytes(), new, "2") == b"new"
+    assert open_rows(earlier, old, "1") == b"old"
     with pytest.raises(SealError):
-        unseal(earlier, new, b"rows\n2")
+        open_rows(earlier, new, "2")
 
 
 def test_parts_that_wait_open_after_the_key_of_parts_was_rotated(keys_dir: Path) -> None:

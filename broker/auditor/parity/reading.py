@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from broker.auditor.recorded import shards_of
-from broker.auditor.sidecars import read_sidecars
+from broker.auditor.sidecars import all_sidecars
 from broker.ledger import read_entries
 from broker.model.codec import decode
-from broker.model.sealing import unseal
+from broker.model.sealer import open_rows
 from broker.model.types import Action
 
 PartId = tuple[str, str, int, str]
@@ -147,15 +147,11 @@ def read_material(ledger_dir: Path, rows_key: bytes) -> Material:
             sets.setdefault(leaf.set_id, []).append(leaf)
         else:
             rounds.setdefault(leaf.part, []).append((leaf, tuple(sets.pop(leaf.set_id, ()))))
-    sealed = {
-        set_id: content
-        for shard in shards_of(ledger_dir)
-        for set_id, content in read_sidecars(shard, ROWS).items()
-    }
+    sealed = all_sidecars(ledger_dir, ROWS)
 
     def opened(set_id: str) -> bytes:
         content = sealed.get(set_id)
-        return b"" if content is None else unseal(rows_key, content, _binding(set_id))
+        return b"" if content is None else open_rows(rows_key, content, set_id)
 
     parts = {
         part: tuple(
@@ -181,10 +177,6 @@ def _leaves_of(ledger_dir: Path) -> Iterator[Leaf]:
         for data in read_entries(shard, 0):
             if _heads.decode(data).kind in READ:
                 yield _leaves.decode(data)
-
-
-def _binding(set_id: str) -> bytes:
-    return b"rows\n" + set_id.encode()
 
 
 def _rows_of(plain: bytes) -> Rows:

@@ -18,7 +18,7 @@ from broker.auditor.parity.counterfactual import (
 from broker.auditor.parity.reading import read_material
 from broker.auditor.recorded_sets import recorded_sets
 from broker.auditor.sidecars import read_sidecars
-from broker.commands.policy_shadow import SUBJECT_KEYS
+from broker.commands.ledger_rows import SUBJECT_KEYS
 from broker.flow import DecidedPart, decide_part
 from broker.model.types import Provenance
 from broker.model.values import PartInput, StateEntry, Weight
