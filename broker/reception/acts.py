@@ -7,7 +7,6 @@ from broker.intake import (
     SeenEntry,
     act_parts,
 )
-from broker.model.canonical import digest
 from broker.model.codec import encode
 from broker.model.reference import DESK
 from broker.model.types import (
@@ -27,10 +26,9 @@ from broker.reception.values import (
     Opened,
     RawRecord,
     Reception,
-    first_sight,
     receipt_content,
     rejected,
-    repeated,
+    seen_act,
 )
 from broker.record import (
     ANSWERS,
@@ -60,23 +58,20 @@ def take_action(
     refusal = _may_act(record, action, view, reception)
     if refusal is not None:
         return rejected(record, refusal, reception)
-    content = digest(opened.encoded)
-    key = f"{action.organisation}/{action.action_id}"
-    known = view.seen(key)
-    if known is not None and known.source != record.source:
-        return repeated(record, action.action_id, content, known, reception)
-    seen = known or first_sight(record, content)
+    seen = seen_act(record, action, opened, view, reception)
+    if isinstance(seen, IntakeResult):
+        return seen
     recorded = action_record(
         record.source,
         routed,
         record.envelope_hash,
-        receipt_content(action.action_id, seen),
+        receipt_content(action.action_id, seen.entry),
         reception.sealer,
     )
     return IntakeResult(
         sets=(recorded,),
-        parts=_act_parts(record, routed, seen, view, reception),
-        seen=(key, seen),
+        parts=_act_parts(record, routed, seen.entry, view, reception),
+        seen=(seen.key, seen.entry),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from broker.intake import identifier_token
 from broker.intake.identity import root_of
-from broker.model.canonical import canonical_json, digest
+from broker.model.canonical import canonical_json
 from broker.model.identifiers import is_sound
 from broker.model.reference import DESK
 from broker.model.types import Action, Identifier, IdentifierScheme
@@ -19,10 +19,9 @@ from broker.reception.values import (
     Opened,
     RawRecord,
     Reception,
-    first_sight,
     receipt_content,
     rejected,
-    repeated,
+    seen_act,
 )
 from broker.record.subject_access import MAX_ASKED, MAX_REASON, subject_access_record
 
@@ -40,22 +39,19 @@ def take_subject_access(
     desk = next(
         (one.code for one in reception.reference.organisations.values() if one.kind == DESK), ""
     )
-    content = digest(opened.encoded)
-    key = f"{action.organisation}/{action.action_id}"
-    known = view.seen(key)
-    if known is not None and known.source != record.source:
-        return repeated(record, action.action_id, content, known, reception)
-    seen = known or first_sight(record, content)
+    seen = seen_act(record, action, opened, view, reception)
+    if isinstance(seen, IntakeResult):
+        return seen
     recorded = subject_access_record(
         record.source,
         action,
         _tokens(action.asked_about, view, reception.linkage_key),
         record.envelope_hash,
-        receipt_content(action.action_id, seen),
+        receipt_content(action.action_id, seen.entry),
         reception.sealer,
         desk,
     )
-    return IntakeResult(sets=(recorded,), seen=(key, seen))
+    return IntakeResult(sets=(recorded,), seen=(seen.key, seen.entry))
 
 
 def _not_askable(action: Action) -> Rejection | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from broker.intake import Occasion, erase_parts
-from broker.model.canonical import digest
 from broker.model.reference import DESK
 from broker.model.types import Action
 from broker.model.values import Rejection
@@ -15,10 +14,9 @@ from broker.reception.values import (
     Opened,
     RawRecord,
     Reception,
-    first_sight,
     receipt_content,
     rejected,
-    repeated,
+    seen_act,
 )
 from broker.record import action_record
 
@@ -33,28 +31,25 @@ def take_erasure(
     refusal = _may_erase(record, action, reception)
     if refusal is not None:
         return rejected(record, refusal, reception)
-    content = digest(opened.encoded)
-    key = f"{action.organisation}/{action.action_id}"
-    before = view.seen(key)
-    if before is not None and before.source != record.source:
-        return repeated(record, action.action_id, content, before, reception)
+    seen = seen_act(record, action, opened, view, reception)
+    if isinstance(seen, IntakeResult):
+        return seen
     known = view.subject(action.subject or "")
-    if known is None and before is None:
+    if known is None and not seen.again:
         return rejected(record, _unknown(action), reception)
-    seen = before or first_sight(record, content)
     recorded = action_record(
         record.source,
         # What is kept for the auditors survives erasure: it must not say who was erased.
         msgspec.structs.replace(action, subject=None),
         record.envelope_hash,
-        receipt_content(action.action_id, seen),
+        receipt_content(action.action_id, seen.entry),
         reception.sealer,
     )
-    occasion = Occasion(record.source, record.received_at, seen.set_id)
+    occasion = Occasion(record.source, record.received_at, seen.entry.set_id)
     return IntakeResult(
         sets=(recorded,),
         parts=erase_parts(action, known, occasion, reception.parts_key) if known else (),
-        seen=(key, seen),
+        seen=(seen.key, seen.entry),
         erased=known.tokens if known else (),
     )
 

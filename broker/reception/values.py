@@ -14,6 +14,7 @@ from broker.intake import (
     KnownSubject,
     SeenEntry,
 )
+from broker.model.canonical import digest
 from broker.model.opening import Opener
 from broker.model.reference import Reference
 from broker.model.sealer import Sealer
@@ -152,9 +153,24 @@ def receipt_content(statement_id: str, seen: SeenEntry, parts: int = 0) -> Recei
     )
 
 
-def first_sight(record: RawRecord, content: str) -> SeenEntry:
-    """How an act is remembered that was not read before: about nobody, without flags."""
-    return SeenEntry(
+class SeenAct(msgspec.Struct, frozen=True):
+    """An act as intake remembers it: under which key, and whether this very record was read before."""
+
+    key: str
+    entry: SeenEntry
+    again: bool
+
+
+def seen_act(
+    record: RawRecord, action: Action, opened: Opened, view: IntakeView, reception: Reception
+) -> SeenAct | IntakeResult:
+    """The act, about nobody and without flags yet; or what becomes of one whose id another record used."""
+    content = digest(opened.encoded)
+    key = f"{action.organisation}/{action.action_id}"
+    known = view.seen(key)
+    if known is not None and known.source != record.source:
+        return repeated(record, action.action_id, content, known, reception)
+    entry = known or SeenEntry(
         digest=content,
         source=record.source,
         set_id=intake_set_id(record.source),
@@ -162,3 +178,4 @@ def first_sight(record: RawRecord, content: str) -> SeenEntry:
         resolutions=(),
         flags=(),
     )
+    return SeenAct(key, entry, known is not None)
