@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
-from broker.client.connection import ClientError, assign, consumer_of, partition_of, read_to_end
+from broker.client.connection import ClientError, whole_topic
 from broker.client.opening import OpenedReceipt, RefusedAlertError, open_alert
 from broker.client.publisher import Publisher
 from broker.model.types import Action
@@ -19,7 +18,7 @@ from broker.shell.settings import Settings
 async def ask(settings: Settings, action: Action) -> OpenedReceipt:
     """Publishes an act as its organisation, and returns the receipt, its proof checked."""
     async with Publisher.connect(action.organisation, settings) as publisher:
-        return await publisher.wait_for_receipt(await publisher.publish(action))
+        return await publisher.publish_and_wait(action)
 
 
 async def access_requests(settings: Settings) -> tuple[AccessRequest, ...]:
@@ -28,12 +27,8 @@ async def access_requests(settings: Settings) -> tuple[AccessRequest, ...]:
     Raises ClientError where Kafka or the topic is missing, KeysError where the desk's keys are.
     """
     keys = load_agency_keys(settings.keys_dir, DESK)
-    async with consumer_of(settings, DESK) as consumer:
-        place = await partition_of(consumer, f"alerts.v1.{DESK}", settings)
-        assign(consumer, place)
-        await consumer.seek_to_beginning(place)
-        records = await read_to_end(consumer, place)
-    return requests_in([record.value for record in sorted(records, key=_offset)], keys)
+    records = await whole_topic(settings, DESK, f"alerts.v1.{DESK}")
+    return requests_in([record.value for record in records], keys)
 
 
 def requests_in(values: Sequence[bytes], keys: AgencyKeys) -> tuple[AccessRequest, ...]:
@@ -60,7 +55,3 @@ def one_request(requests: Sequence[AccessRequest], action_id: str) -> AccessRequ
             f"{several} whose id begins with {action_id!r}: see `broker audit subject-access list`"
         )
     return found[0]
-
-
-def _offset(record: Any) -> int:
-    return int(record.offset)

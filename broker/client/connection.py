@@ -9,6 +9,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from broker.shell.key_ring import OwnKeys, keys_now
+from broker.shell.keys import AgencyKeys
 from broker.shell.security import security_of_organisation
 from broker.shell.settings import Settings
 
@@ -27,6 +29,19 @@ class ClientError(RuntimeError):
 
 class NotConnectedError(ClientError):
     """The organisation has no topics at this Kafka."""
+
+
+class HoldsKeys:
+    """A client with the keys of its organisation, followed while it is open or given once."""
+
+    def __init__(self, keys: AgencyKeys | OwnKeys) -> None:
+        """`keys` of the organisation that it acts for."""
+        self._held = keys
+
+    @property
+    def _keys(self) -> AgencyKeys:
+        """The organisation's keys as they are now: a new one is taken without a restart."""
+        return keys_now(self._held)
 
 
 @asynccontextmanager
@@ -110,6 +125,19 @@ async def read_to_end(consumer: Any, *partitions: TopicPartition) -> list[Any]:
         quiet = 0 if batch else quiet + 1
         found.extend(record for records in batch.values() for record in records)
     return found
+
+
+async def whole_topic(settings: Settings, organisation: str, topic: str) -> list[Any]:
+    """All committed records of a topic of one partition, in order, read as that organisation.
+
+    Raises ClientError where Kafka or the topic is missing.
+    """
+    async with consumer_of(settings, organisation) as consumer:
+        place = await partition_of(consumer, topic, settings)
+        assign(consumer, place)
+        await consumer.seek_to_beginning(place)
+        records = await read_to_end(consumer, place)
+    return sorted(records, key=lambda one: int(one.offset))
 
 
 def address_of(settings: Settings) -> str:

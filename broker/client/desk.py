@@ -9,18 +9,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from broker.client.connection import (
-    ClientError,
-    assign,
-    consumer_of,
-    partition_of,
-    read_to_end,
-)
+from broker.client.connection import ClientError, HoldsKeys, whole_topic
 from broker.client.opening import OpenedReceipt
 from broker.client.publisher import Publisher
 from broker.model.codec import CodecError, decode
@@ -28,7 +22,7 @@ from broker.model.sealing import SealError, unpad, unseal
 from broker.model.types import Action, ConcernEvent, Held
 from broker.record import HeldContent, held_binding
 from broker.shell.kafka import HELD_TOPIC
-from broker.shell.key_ring import OwnKeys, keys_now
+from broker.shell.key_ring import OwnKeys
 from broker.shell.keys import DESK, AgencyKeys, unwrap
 from broker.shell.settings import Settings
 
@@ -40,21 +34,16 @@ class HeldPart(msgspec.Struct, frozen=True):
     event: ConcernEvent
 
 
-class Desk:
+class Desk(HoldsKeys):
     """The duty desk at one broker. Open it with `Desk.connect`."""
 
     def __init__(
         self, keys: AgencyKeys | OwnKeys, settings: Settings, publisher: Publisher
     ) -> None:
         """`publisher` publishes as the desk."""
-        self._held = keys
+        super().__init__(keys)
         self._settings = settings
         self._publisher = publisher
-
-    @property
-    def _keys(self) -> AgencyKeys:
-        """The organisation's keys as they are now: a new one is taken without a restart."""
-        return keys_now(self._held)
 
     @classmethod
     @asynccontextmanager
@@ -72,14 +61,8 @@ class Desk:
     async def queue(self) -> tuple[HeldPart, ...]:
         """Everything that waits now, the most urgent first. Only the desk can open it."""
         organisation = self._keys.identity.organisation
-        async with consumer_of(self._settings, organisation) as consumer:
-            place = await partition_of(consumer, HELD_TOPIC, self._settings)
-            assign(consumer, place)
-            await consumer.seek_to_beginning(place)
-            records = await read_to_end(consumer, place)
-        latest: dict[bytes, Any] = {}
-        for record in sorted(records, key=lambda one: one.offset):
-            latest[record.key] = record.value
+        records = await whole_topic(self._settings, organisation, HELD_TOPIC)
+        latest = {record.key: record.value for record in records}
         held = [self._opened(value) for value in latest.values() if value]
         return tuple(sorted(held, key=lambda one: (one.content.due, one.content.part_id)))
 
@@ -95,8 +78,7 @@ class Desk:
 
     async def act(self, action: Action) -> OpenedReceipt:
         """Publishes a signed act and returns its receipt."""
-        published = await self._publisher.publish(action)
-        return await self._publisher.wait_for_receipt(published)
+        return await self._publisher.publish_and_wait(action)
 
     def _opened(self, value: bytes) -> HeldPart:
         try:

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from broker.client.connection import (
     POLL_MS,
     ClientError,
+    HoldsKeys,
     address_of,
     consumer_of,
     partition_of,
@@ -25,7 +26,7 @@ from broker.model.envelope import seal_statement
 from broker.model.types import Action, ConcernEvent
 from broker.model.values import SourcePosition
 from broker.record import intake_set_id
-from broker.shell.key_ring import IntakeEpochs, OwnKeys, keys_now
+from broker.shell.key_ring import IntakeEpochs, OwnKeys
 from broker.shell.keys import AgencyKeys
 from broker.shell.settings import Settings
 from broker.shell.watch.hops import OFF, Traces
@@ -49,7 +50,7 @@ class PublishedRecord(msgspec.Struct, frozen=True):
         return intake_set_id(SourcePosition(self.topic, self.partition, self.offset))
 
 
-class Publisher:
+class Publisher(HoldsKeys):
     """One organisation's publishing client. Open it with `Publisher.connect`."""
 
     def __init__(
@@ -67,7 +68,7 @@ class Publisher:
         """
         self._epochs = epochs
         self._traces = traces
-        self._held = keys
+        super().__init__(keys)
         self._producer = producer
         self._receipts = receipts
         self._partition = partition
@@ -75,11 +76,6 @@ class Publisher:
         self._reading = asyncio.Lock()
         self.refused: list[RefusedAlertError] = []
         """Receipts whose proof did not hold."""
-
-    @property
-    def _keys(self) -> AgencyKeys:
-        """The organisation's keys as they are now: a new one is taken without a restart."""
-        return keys_now(self._held)
 
     @classmethod
     @asynccontextmanager
@@ -152,6 +148,10 @@ class Publisher:
                     if published.set_id not in self._arrived:
                         await self._read_receipts()
         return self._arrived[published.set_id]
+
+    async def publish_and_wait(self, statement: ConcernEvent | Action) -> OpenedReceipt:
+        """Publishes one statement and returns its receipt. Raises what both of these raise."""
+        return await self.wait_for_receipt(await self.publish(statement))
 
     async def _read_receipts(self) -> None:
         batch = await self._receipts.getmany(self._partition, timeout_ms=POLL_MS)

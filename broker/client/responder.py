@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from broker.client.connection import ClientError, assign, consumer_of, partition_of, read_to_end
+from broker.client.connection import ClientError, HoldsKeys, whole_topic
 from broker.client.opening import (
     OpenedAlert,
     OpenedReceipt,
@@ -24,26 +24,21 @@ from broker.client.opening import (
 )
 from broker.client.publisher import Publisher
 from broker.model.types import Action, ActionKind, IntakeOutcome
-from broker.shell.key_ring import OwnKeys, keys_now
+from broker.shell.key_ring import OwnKeys
 from broker.shell.keys import AgencyKeys
 from broker.shell.settings import Settings
 
 
-class Responder:
+class Responder(HoldsKeys):
     """One organisation's answers. Open it with `Responder.connect`."""
 
     def __init__(
         self, keys: AgencyKeys | OwnKeys, settings: Settings, publisher: Publisher
     ) -> None:
         """`publisher` publishes as the organisation."""
-        self._held = keys
+        super().__init__(keys)
         self._settings = settings
         self._publisher = publisher
-
-    @property
-    def _keys(self) -> AgencyKeys:
-        """The organisation's keys as they are now: a new one is taken without a restart."""
-        return keys_now(self._held)
 
     @classmethod
     @asynccontextmanager
@@ -136,18 +131,12 @@ class Responder:
         **said: Any,
     ) -> OpenedReceipt:
         action = answer_to(alert, kind, actor, originator_may_know=originator_may_know, **said)
-        published = await self._publisher.publish(action)
-        return await self._publisher.wait_for_receipt(published)
+        return await self._publisher.publish_and_wait(action)
 
     async def _records(self, kind: str) -> list[Any]:
         """All records of one of the organisation's topics, in order."""
-        topic = f"{kind}.v1.{self._keys.identity.organisation}"
-        async with consumer_of(self._settings, self._keys.identity.organisation) as consumer:
-            place = await partition_of(consumer, topic, self._settings)
-            assign(consumer, place)
-            await consumer.seek_to_beginning(place)
-            records = await read_to_end(consumer, place)
-        return sorted(records, key=lambda one: one.offset)
+        own = self._keys.identity.organisation
+        return await whole_topic(self._settings, own, f"{kind}.v1.{own}")
 
 
 def answer_to(alert: OpenedAlert, kind: ActionKind, actor: str, **said: Any) -> Action:

@@ -15,7 +15,14 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from broker.client.connection import address_of, assign, consumer_of, partition_of, read_to_end
+from broker.client.connection import (
+    HoldsKeys,
+    address_of,
+    assign,
+    consumer_of,
+    partition_of,
+    read_to_end,
+)
 from broker.client.opening import (
     OpenedAlert,
     RefusedAlertError,
@@ -26,7 +33,7 @@ from broker.client.opening import (
 from broker.client.ownlog import LogPosition, MissingEntries, OwnLogs
 from broker.model.types import Withdrawal
 from broker.shell.acls import group_of
-from broker.shell.key_ring import OwnKeys, keys_now
+from broker.shell.key_ring import OwnKeys
 from broker.shell.keys import AgencyKeys
 from broker.shell.settings import Settings
 from broker.shell.watch.hops import OFF, Traces, context_of, context_of_set
@@ -45,7 +52,7 @@ class Refusal(msgspec.Struct, frozen=True):
     explanation: str
 
 
-class Subscriber:
+class Subscriber(HoldsKeys):
     """One organisation's alerts as an async iterator. Open it with `Subscriber.connect`."""
 
     def __init__(
@@ -57,7 +64,7 @@ class Subscriber:
         on_refusal: Callable[[Refusal], None] | None = None,
     ) -> None:
         """`alerts` and `withdrawals` are started consumers; `connect` makes them."""
-        self._held = keys
+        super().__init__(keys)
         self._settings = settings
         self._alerts = alerts
         self._withdrawals, self._withdrawn_at = withdrawals
@@ -72,11 +79,6 @@ class Subscriber:
         """Alert id -> withdrawal, as far as known; also of alerts that were handed over before."""
         self.held_back: list[str] = []
         """Ids of alerts that came and were withdrawn, so that they were not handed over."""
-
-    @property
-    def _keys(self) -> AgencyKeys:
-        """The organisation's keys as they are now: a new one is taken without a restart."""
-        return keys_now(self._held)
 
     @classmethod
     @asynccontextmanager
