@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from broker.commands.words import Json, examples, settings_in_force, terminal, time_of, write
+from broker.commands.words import (
+    Json,
+    LedgerDir,
+    PageFile,
+    TablesDir,
+    examples,
+    settings_in_force,
+    terminal,
+    time_of,
+    write,
+)
 
 EXAMPLES = examples(
     "broker audit borders",
@@ -23,9 +32,7 @@ def add_borders(group: typer.Typer) -> None:
 
 
 def borders(
-    directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="The ledger; default: var/ledger.")
-    ] = None,
+    directory: LedgerDir = None,
     *,
     since: Annotated[
         str | None,
@@ -38,12 +45,8 @@ def borders(
         bool,
         typer.Option("--authorised", help="Show small counts: not to be published."),
     ] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report as one page.")
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the tables as CSV files.")
-    ] = None,
+    html: PageFile = None,
+    csv: TablesDir = None,
     as_json: Json = False,
 ) -> None:
     """Count what one authority told another: whole, in part, existence only, refused, under review.

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from broker.commands.words import FAILED, Json, examples, settings_in_force, terminal, write
+from broker.commands.words import (
+    FAILED,
+    Json,
+    LedgerDir,
+    PageFile,
+    TablesDir,
+    examples,
+    settings_in_force,
+    terminal,
+    write,
+)
 
 if TYPE_CHECKING:
     from broker.commands.consistency_report import Request
@@ -26,9 +36,7 @@ def add_consistency(group: typer.Typer) -> None:
 
 
 def consistency(  # noqa: PLR0913 -- one argument an option
-    directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="The ledger; default: var/ledger.")
-    ] = None,
+    directory: LedgerDir = None,
     *,
     rows_key: Annotated[
         Path | None,
@@ -42,12 +50,8 @@ def consistency(  # noqa: PLR0913 -- one argument an option
         Path | None,
         typer.Option(metavar="DIR", help="Subjects' keys, for trying another version."),
     ] = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report as one page.")
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the tables as CSV files.")
-    ] = None,
+    html: PageFile = None,
+    csv: TablesDir = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit code 1 at any unexplained difference.")
     ] = False,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from broker.commands.words import Json, examples, settings_in_force, terminal
+from broker.commands.words import Json, LedgerDir, examples, settings_in_force, terminal
 from broker.commands.words import write as write_json
 
 
@@ -26,9 +26,7 @@ def add_parity(app: typer.Typer) -> None:
 
 
 def audit_parity(
-    directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="The ledger; default: var/ledger.")
-    ] = None,
+    directory: LedgerDir = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -19,6 +19,7 @@ from broker.commands.words import (
     FAILED,
     MARKUP,
     Json,
+    LedgerDir,
     examples,
     say,
     settings_in_force,
@@ -80,9 +81,7 @@ def schema_show(
     ),
 )
 def audit_verify(
-    directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="The ledger; default: var/ledger.")
-    ] = None,
+    directory: LedgerDir = None,
     key: Annotated[
         Path | None,
         typer.Option(
@@ -176,9 +175,7 @@ def audit_copy(
     ),
 )
 def audit_replay(
-    directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="The ledger; default: var/ledger.")
-    ] = None,
+    directory: LedgerDir = None,
     keys: Annotated[
         Path | None,
         typer.Option(
@@ -207,9 +204,7 @@ def audit_replay(
     epilog=examples("broker audit place-counts", "broker audit place-counts --json"),
 )
 def audit_place_counts(
-    directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="The ledger; default: var/ledger.")
-    ] = None,
+    directory: LedgerDir = None,
     rows_key: Annotated[
         Path | None,
         typer.Option(

@@ -31,6 +31,15 @@ class Source(StrEnum):
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+LedgerDir = Annotated[
+    Path | None, typer.Argument(metavar="DIR", help="The ledger; default: var/ledger.")
+]
+PageFile = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one page.")
+]
+TablesDir = Annotated[
+    Path | None, typer.Option("--csv", metavar="DIR", help="Write the tables as CSV files.")
+]
 From = Annotated[
     Source | None, typer.Option("--from", help="FILE is of this kind instead of JSON lines.")
 ]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from broker.model.types import ConcernEvent, Place
+from broker.model.types import Place
 
 AUTHORITY = "authority"
 """Kind of an English children's-services authority."""
@@ -137,22 +137,3 @@ def areas_of(place: Place | None) -> tuple[str, ...]:
         return ()
     stated = (place.la_gss, *place.also_gss)
     return tuple(dict.fromkeys(one for one in stated if one is not None))
-
-
-def invalid_codes(event: ConcernEvent, reference: Reference) -> tuple[str, ...]:
-    """Codes in the areas of the place and in nexus facts that name nothing in the register, as stated.
-
-    An old GSS code is fine, so is an organisation that is no longer or not yet in force: a late
-    report is normal, and who is told is decided by the day. A place must name an authority or a
-    council; a nexus fact may name any organisation. In order of appearance, each once.
-    """
-    unknown: dict[str, None] = {}
-    for area in areas_of(event.place):
-        found = reference.organisations.get(reference.current_code(area))
-        if found is None or found.kind not in AREA_KINDS:
-            unknown[area] = None
-    for subject in event.subjects:
-        for fact in subject.nexus:
-            if reference.current_code(fact.organisation) not in reference.organisations:
-                unknown[fact.organisation] = None
-    return tuple(unknown)
