@@ -13,11 +13,11 @@ import msgspec
 
 from broker.decide import (
     PolicyBundle,
+    Reading,
     decide,
     looked_at,
     looked_at_of_part,
     part_facts,
-    suspects,
     within_limits,
     within_words,
 )
@@ -93,14 +93,14 @@ def decide_part(
     linked = link(part, past)
     weight = weigh(linked.claim, policy.parameters)
     facts = part_facts(linked, policy.reference)
-    of_part, suspected = looked_at_of_part(facts), suspects(part)
+    of_part, reading = looked_at_of_part(facts), Reading(part)
     decided, shared = [], Seen()
     for candidate in candidates(linked, policy.reference):
         decision = decide(facts, candidate, policy.bundle, policy.reference)
         decision = within_limits(part, facts, decision)
         seen = looked_at(of_part, facts, candidate, policy.bundle, policy.reference)
         made = shown(linked, decision, weight, pairwise, shared)
-        if (waits := within_words(part, facts, decision, made.released, suspected)) is not decision:
+        if (waits := within_words(facts, decision, made.released, reading)) is not decision:
             made = Decided(waits, ())
         decided.append(msgspec.structs.replace(made, looked_at=seen))
     return DecidedPart(linked, weight, tuple(decided))

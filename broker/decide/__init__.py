@@ -11,7 +11,7 @@ from broker.decide.corrections import corrected_type, corrects
 from broker.decide.decision import decide
 from broker.decide.facts import PartFacts, Recipient, part_facts, present_fields
 from broker.decide.fate import FATE_MODE, decide_fate
-from broker.decide.free_text import Suspects, suspects, within_words
+from broker.decide.free_text import Reading, within_words
 from broker.decide.grounds import LawfulBasis, LegalGround
 from broker.decide.law import Agreement, Condition, Gateway, Party, Permit, Profile
 from broker.decide.limits import within_limits
@@ -34,9 +34,9 @@ __all__ = [
     "Permit",
     "PolicyBundle",
     "Profile",
+    "Reading",
     "Recipient",
     "Ruling",
-    "Suspects",
     "corrected_type",
     "corrects",
     "decide",
@@ -47,7 +47,6 @@ __all__ = [
     "policies_of",
     "present_fields",
     "rule",
-    "suspects",
     "within_limits",
     "within_words",
 ]

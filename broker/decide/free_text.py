@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -95,130 +95,94 @@ class _Kept(msgspec.Struct, frozen=True):
         return bool(self.numbers) and any(one in words.run_together for one in self.numbers)
 
 
-class Suspects(msgspec.Struct, frozen=True):
-    """Of one part, pieces without which nothing that it keeps back can be in a text: a quick first look."""
+class Reading:
+    """The words of one part, read once for all recipients that get the same of it."""
 
-    always: frozenset[str]
-    """Of the source and of other children."""
-    own: tuple[tuple[str, frozenset[str]], ...]
-    """(field, pieces) of this child, looked for where that field is withheld."""
-    numbers: frozenset[str]
-    found: dict[tuple[str, tuple[str, ...]], str | None] = msgspec.field(default_factory=dict)
-    """Reason code for words beside what is shown of the child: recipients often get the same."""
-    kept: dict[tuple[str, ...], tuple[_Kept, tuple[_Kept, ...]]] = msgspec.field(
-        default_factory=dict
-    )
-    """What is kept back, of the source and of people, where that is shown of the child."""
+    def __init__(self, part: PartInput) -> None:
+        event, own = part.event, part.subject
+        self._source = _stated((event.source.name,), event.source.contact) if event.source else None
+        self._others = [
+            _stated((_full_name(one),), one.address)
+            for one in event.subjects
+            if own is None or one.subject_ref != own.subject_ref
+        ]
+        self._own = own
+        self._named: dict[tuple[str, tuple[str, ...]], str | None] = {}
+        self._kept: dict[tuple[str, ...], tuple[list[_Kept], list[_Kept]]] = {}
 
-    def may_be_in(self, words: _Words, shown: Set[str]) -> bool:
-        """False only if none of it is there."""
-        folded = words.folded
-        if any(one in folded for one in self.always):
-            return True
-        withheld = (pieces for field, pieces in self.own if field not in shown)
-        if any(one in folded for pieces in withheld for one in pieces):
-            return True
-        return bool(self.numbers) and any(one in words.run_together for one in self.numbers)
+    def names(self, released: Released) -> str | None:
+        """The reason code for whom the released words name that this recipient may not know, or None."""
+        stated = [value for field, value, _ in released if field not in NOT_WORDS]
+        words = " \n ".join(_strings(stated))
+        if not words:
+            return None
+        shown = {field: value for field, value, _ in released if field in OF_CHILD}
+        known = (*shown, *_strings(shown.values()))
+        reason = self._named.get((words, known), UNREAD)
+        if reason is UNREAD:
+            reason = self._named[words, known] = self._read(words, shown, known)
+        return reason
 
+    def _read(self, text: str, shown: dict[str, Any], known: tuple[str, ...]) -> str | None:
+        if known not in self._kept:
+            self._kept[known] = self._kept_where(shown)
+        source, people = self._kept[known]
+        words = _Words(text)
+        if any(kept.within(words) for kept in source):
+            return NAMES_SOURCE
+        return NAMES_PERSON if any(kept.within(words) for kept in people) else None
 
-def suspects(part: PartInput) -> Suspects:
-    """What to look for in every text of the part."""
-    source, always, numbers = part.event.source, set[str](), set[str]()
-    own: tuple[tuple[str, frozenset[str]], ...] = ()
-    if source is not None:
-        always.update(_pieces(source.name), _contact_pieces(source.contact))
-        numbers.update(_numbers(source.contact or ""))
-    for one in part.event.subjects:
-        numbers.update(_numbers(one.address or ""))
-        if part.subject is None or one.subject_ref != part.subject.subject_ref:
-            always.update(_pieces(_full_name(one)), _contact_pieces(one.address))
-            continue
-        names = ((name, frozenset(_pieces(getattr(one, name)))) for name in OWN_NAMES)
-        own = (*names, ("address", frozenset(_contact_pieces(one.address))))
-    return Suspects(frozenset(always), own, frozenset(numbers))
+    def _kept_where(self, shown: dict[str, Any]) -> tuple[list[_Kept], list[_Kept]]:
+        """What is kept back of the source, and of people, where that is shown of this child."""
+        seen = " ".join(_strings([shown.get(name) for name in OF_CHILD]))
+        source = [] if self._source is None else [_kept(self._source, seen)]
+        people = [_kept(one, seen) for one in self._others]
+        if self._own is not None:
+            names = [getattr(self._own, name) for name in OWN_NAMES if name not in shown]
+            address = None if "address" in shown else self._own.address
+            people.append(_kept(_stated(names, address), seen))
+        return source, people
 
 
 def within_words(
-    part: PartInput,
-    facts: PartFacts,
-    decision: Decision,
-    released: Released,
-    suspected: Suspects,
+    facts: PartFacts, decision: Decision, released: Released, reading: Reading
 ) -> Decision:
     """The decision, or REVIEW where the words that it would release name someone it keeps back."""
-    words = " \n ".join(_strings([value for field, value, _ in released if field not in NOT_WORDS]))
-    if not words:
-        return decision
-    shown = {field: value for field, value, _ in released if field in OF_CHILD}
-    known = (*shown, *_strings(shown.values()))
-    reason = suspected.found.get((words, known), UNREAD)
-    if reason is UNREAD:
-        reason = suspected.found[words, known] = _named(words, part, shown, known, suspected)
+    reason = reading.names(released)
     return decision if reason is None else instead(facts, decision, Outcome.REVIEW, reason)
 
 
-def _named(
-    words: str,
-    part: PartInput,
-    shown: dict[str, Any],
-    known: tuple[str, ...],
-    suspected: Suspects,
-) -> str | None:
-    """The reason code for whom the words name; None for nobody who is kept back."""
-    read = _Words(words)
-    if not suspected.may_be_in(read, shown.keys()):
-        return None
-    if known not in suspected.kept:
-        suspected.kept[known] = (_source(part, shown), tuple(_people(part, shown)))
-    source, people = suspected.kept[known]
-    if source.within(read):
-        return NAMES_SOURCE
-    if any(kept.within(read) for kept in people):
-        return NAMES_PERSON
-    return None
+class _Stated(msgspec.Struct, frozen=True):
+    """Names and a contact as the event states them, in the form in which they are looked for."""
+
+    names: tuple[str, ...]
+    lines: tuple[str, ...]
+    numbers: frozenset[str]
+    postcodes: frozenset[str]
 
 
-def _source(part: PartInput, shown: dict[str, Any]) -> _Kept:
-    """The source's name and contact, but for what this recipient is shown of the child anyway."""
-    source = part.event.source
-    if source is None:
-        return _kept((), (), shown)
-    return _kept((source.name,), (source.contact,), shown)
+def _stated(names: Iterable[str | None], contact: str | None) -> _Stated:
+    return _Stated(
+        names=tuple(_plain(one) for one in names if one),
+        lines=tuple(one for one in _lines(contact) if len(one) >= SHORTEST_LINE) if contact else (),
+        numbers=frozenset(_numbers(contact or "")),
+        postcodes=frozenset(_postcodes(contact or "")),
+    )
 
 
-def _people(part: PartInput, shown: dict[str, Any]) -> Iterator[_Kept]:
-    """The event's other children, and of this child what is withheld here."""
-    for one in part.event.subjects:
-        if part.subject is not None and one.subject_ref == part.subject.subject_ref:
-            yield _own(one, shown)
-        else:
-            yield _kept((_full_name(one),), (one.address,), shown)
-
-
-def _own(subject: Subject, shown: dict[str, Any]) -> _Kept:
-    names = [getattr(subject, name) for name in OWN_NAMES if name not in shown]
-    return _kept(names, () if "address" in shown else (subject.address,), shown)
-
-
-def _kept(
-    names: Iterable[str | None], contacts: Iterable[str | None], shown: dict[str, Any]
-) -> _Kept:
+def _kept(stated: _Stated, seen: str) -> _Kept:
     """What to look for. A surname that the child shares, or an address that is shown, gives nothing away."""
-    seen = " ".join(_strings([shown.get(name) for name in OF_CHILD]))
-    known, known_lines = set(_plain(seen).split()), _plain(seen)
-    stated = [_plain(one) for one in names if one]
-    written = [one for one in contacts if one]
-    lines = [line for one in written for line in _lines(one)]
-    tokens = {token for one in stated for token in one.split()}
+    known_lines = _plain(seen)
+    known = set(known_lines.split())
+    tokens = {token for one in stated.names for token in one.split()}
     return _Kept(
         phrases=frozenset(
-            [one for one in stated if one and not set(one.split()) <= known]
-            + [one for one in lines if len(one) >= SHORTEST_LINE and one not in known_lines]
+            [one for one in stated.names if one and not set(one.split()) <= known]
+            + [one for one in stated.lines if one not in known_lines]
         ),
         names=frozenset(token for token in tokens - known if len(token) >= SHORTEST_NAME),
-        numbers=frozenset(number for one in written for number in _numbers(one)),
-        postcodes=frozenset(code for one in written for code in _postcodes(one))
-        - frozenset(_postcodes(seen)),
+        numbers=stated.numbers,
+        postcodes=stated.postcodes - _postcodes(seen),
     )
 
 
@@ -228,24 +192,6 @@ def _lines(contact: str) -> Iterator[str]:
     yield _plain(contact)
     yield _plain(first)
     yield from (_plain(one) for one in others if re.search(r"[0-9@]", one))
-
-
-def _pieces(name: str | None) -> Iterator[str]:
-    """Words of a name; of a name of short words only, the longest of them."""
-    words = _plain(name or "").split()
-    yield from (one for one in words if len(one) >= SHORTEST_NAME)
-    if words:
-        yield max(words, key=len)
-
-
-def _contact_pieces(contact: str | None) -> Iterator[str]:
-    """The longest word of each line that is looked for, and the outward half of each postcode."""
-    if not contact:
-        return
-    for line in _lines(contact):
-        if len(line) >= SHORTEST_LINE:
-            yield max(line.split(), key=len)
-    yield from (first for first, _ in POSTCODE.findall(_folded(contact)))
 
 
 def _full_name(subject: Subject) -> str:
