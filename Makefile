@@ -25,6 +25,10 @@ run: $(STAMP) ## Start Kafka and the broker and play the scenarios. ONCE=1: stop
 test: lint ## Check style, types and layers, then run every test.
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: search
+search: $(STAMP) ## Look for counter-examples with examples of its own, new ones each time.
+	@$(BIN)/python -m pytest --hypothesis-profile=search -m hypothesis $(ARGS)
+
 .PHONY: prove
 prove: $(STAMP) ## Prove law and agreements by Cedar's analysis. Builds the Cedar tools once (needs cargo).
 	@scripts/prove $(ARGS)

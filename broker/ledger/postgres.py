@@ -184,8 +184,9 @@ class PostgresConnection:
         query = "SELECT xmin::text, pg_current_xact_id()::xid::text FROM writer FOR UPDATE"
         row = self.execute(query).fetchone()
         if row is None:
-            # A new shard: nobody has a row to lock yet.
-            self.execute("LOCK TABLE writer IN EXCLUSIVE MODE")
+            # A new shard has no row to lock yet. Not LOCK TABLE: the look for a row has locked the table
+            # already, in a weaker way that two writers can share, and then neither would get the stronger.
+            self.execute("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", (self._shard,))
             row = self.execute(query).fetchone()
         if row is None:
             return

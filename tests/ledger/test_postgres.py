@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,38 @@ def test_two_writers_at_once_record_each_set_once_and_the_older_epoch_none(
         int(m.value.split(b"\n")[1]) for _, m in store.outbox_after(0, 999) if b" to A" in m.key
     ]
     assert indexes == list(range(outcome["recorded"]))
+
+
+def test_writers_that_begin_a_shard_in_the_same_moment_wait_for_each_other(address: str) -> None:
+    """Each has looked for the one row before any has made it; one makes it, the rest find it there.
+
+    A table lock in place of the advisory one is a deadlock here, which the server ends with an error.
+    """
+    number = 3
+    together = threading.Barrier(number)
+    connections = [PostgresConnection(address, "s0") for _ in range(number)]
+
+    def begins(connection: PostgresConnection) -> int:
+        looked = connection.execute
+
+        def execute(query: str, values: Any = ()) -> Any:
+            found = looked(query, values)
+            if "FOR UPDATE" in query and not begun.is_set():
+                together.wait(10)
+                begun.set()
+            return found
+
+        connection.execute = execute  # type: ignore[method-assign]
+        with connection.transaction():
+            made = connection.execute("SELECT count(*) FROM writer").fetchone()[0]
+            if not made:
+                looked("INSERT INTO writer VALUES (1, 1, 'k', 0, 0, '')")
+        return int(made)
+
+    begun = threading.Event()
+    with ThreadPoolExecutor(number) as threads:
+        found = list(threads.map(begins, connections))
+    assert sorted(found) == [0, *[1] * (number - 1)]
 
 
 def test_a_shard_is_taken_between_two_batches_and_never_inside_one(
