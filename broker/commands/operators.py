@@ -134,14 +134,13 @@ def show_security_figures(out: Console, figures: SecurityFigures) -> None:
 
 def show_figures(out: Console, figures: FlowFigures) -> None:
     """Rates of one run, and what each step takes of it."""
-    out.print(
-        f"{figures.events} events, {figures.candidates_per_event:.1f} candidates and "
-        f"{figures.sealed_per_event:.1f} sealed alerts an event"
-    )
-    out.print(
-        f"{figures.events_per_second:.0f} events a second on one core, "
-        f"{figures.microseconds_per_event:.0f} microseconds each"
-    )
+    out.print(f"{figures.events} events of each shape, verified, decided and sealed on one core")
+    for rate in (figures.at_eight, figures.at_ten):
+        out.print(
+            f"{rate.candidates_per_event:.0f} candidates and {rate.sealed_per_event:.0f} alerts: "
+            f"{rate.events_per_processor_second:.0f} events/s of processor time, "
+            f"{rate.events_per_second:.0f} by the clock"
+        )
     table = Table("step", "share of the whole", title="each step timed alone", title_justify="left")
     for step, share in figures.share_of_step.items():
         table.add_row(step, f"{share * PER_CENT:.1f} %")

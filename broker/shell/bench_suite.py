@@ -86,7 +86,7 @@ QUICK = Sizes(
 RATES = (10, 50, 100)
 """Events a second; the relay is compared at the last of them."""
 UNITS: Mapping[str, tuple[str, str]] = {
-    "flow_events_per_s": ("events/s", "bare flow on one core: verified, 10 candidates, sealed"),
+    "flow_events_per_s": ("events/s", "bare flow on one core: verified, 8 candidates, sealed"),
     "sealing_cost": ("share", "of an event's time that sealing takes"),
     "decide_warm_us": ("us", "one candidate, circumstances seen before"),
     "decide_cold_us": ("us", "one candidate, every question to Cedar"),

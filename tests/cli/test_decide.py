@@ -413,9 +413,11 @@ def test_the_help_of_up_lists_every_setting(broker: Command) -> None:
 
 
 def test_the_benchmark_reports_each_step(broker: Command) -> None:
-    """A few events are enough to see that it runs; how fast is not asserted."""
+    """Of eight candidates and of ten, four alerts each; how fast is not asserted."""
     (figures,) = broker("bench", "flow", "--events", "3", "--json").rows
 
     assert figures["events"] == 3
-    assert figures["candidates_per_event"] >= 4
+    shapes = (figures["at_eight"], figures["at_ten"])
+    assert [one["candidates_per_event"] for one in shapes] == [8, 10]
+    assert [one["sealed_per_event"] for one in shapes] == [4, 4]
     assert {"link", "weigh", "locate"} <= figures["share_of_step"].keys()
