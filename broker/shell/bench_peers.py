@@ -27,7 +27,7 @@ from broker.shell.decide_worker import Decider, Work
 from broker.shell.kafka import MAX_REQUEST_BYTES, PARTS_TOPIC, Message, make_producer, send_all
 from broker.shell.key_ring import KeyRing
 from broker.shell.policy import PolicyHolder
-from broker.shell.run import _end_with_parent
+from broker.shell.run import end_with_parent
 from broker.shell.settings import Settings
 from broker.shell.subject_keys import SubjectKeys
 
@@ -168,7 +168,7 @@ def _with_quix(settings: Settings) -> None:
 
 def main(arguments: list[str]) -> int:
     """Runs the named peer until it is ended."""
-    _end_with_parent()
+    end_with_parent()
     settings = Settings().model_copy(update={"process": "decide"})
     if arguments == ["aiokafka"]:
         asyncio.run(_with_aiokafka(settings))

@@ -13,7 +13,7 @@ import sys
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from broker.shell.kafka import LINGER_MS, MAX_REQUEST_BYTES
-from broker.shell.run import _end_with_parent
+from broker.shell.run import end_with_parent
 from broker.shell.settings import Settings
 
 HOPS = ("bench-relay-0", "bench-relay-1", "bench-relay-2", "bench-relay-3")
@@ -62,7 +62,7 @@ async def _send(producer: AIOKafkaProducer, topic: str, values: list[bytes]) -> 
 
 def main(arguments: list[str]) -> int:
     """Runs one hop."""
-    _end_with_parent()
+    end_with_parent()
     asyncio.run(relay(Settings(), int(arguments[0])))
     return 0
 

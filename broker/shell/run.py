@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in PROCESSES:
         sys.stderr.write(f"usage: python -m broker.shell.run {'|'.join(PROCESSES)}\n")
         return 2
-    _end_with_parent()
+    end_with_parent()
     name = arguments[0]
     settings = Settings().model_copy(update={"process": name})
     if name in {"ledger", "clock"}:
@@ -63,7 +63,7 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
     await task
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """On Linux, asks the kernel to kill this process when its parent has gone.
 
     Not to stop it in order: that would wait for a Kafka that may have gone too, and a kill is

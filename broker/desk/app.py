@@ -1,0 +1,200 @@
+"""One desk as a web application: its routes, its guards, its headers, and the tasks that go with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from litestar import Litestar, Request, get
+from litestar.config.csrf import CSRFConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.middleware.rate_limit import RateLimitConfig
+from litestar.middleware.session.server_side import (
+    ServerSideSessionBackend,
+    ServerSideSessionConfig,
+)
+from litestar.response import Redirect, Response, Template
+from litestar.security.session_auth import SessionAuth
+from litestar.static_files import create_static_files_router
+from litestar.status_codes import HTTP_401_UNAUTHORIZED, HTTP_403_FORBIDDEN
+from litestar.stores.file import FileStore
+from litestar.stores.memory import MemoryStore
+from litestar.template import TemplateConfig
+
+from broker.desk import signing_in
+from broker.desk.headers import refuse_other_sites, with_headers
+from broker.desk.pages import STATIC, engine, page
+from broker.desk.parts import OF_AUDITORS, OF_DUTY_DESK, OF_ORGANISATION, DeskPart
+from broker.desk.people import Person, Role
+from broker.desk.running import RunningDesk, with_tasks
+from broker.desk.sealing import AtRest
+from broker.desk.settings import DeskSettings
+from broker.desk.store import DeskStore
+from broker.reference import load_reference
+from broker.shell.settings import Settings
+
+YEAR_S = 31_536_000
+LOCAL = {"127.0.0.1", "::1", "localhost"}
+FIRST_PAGE = (
+    (Role.DUTY, "/inbox"),
+    (Role.TELLS, "/tell"),
+    (Role.REVIEWER, "/review"),
+    (Role.AUDITOR, "/audit"),
+)
+
+
+MESSAGES = {
+    400: (
+        "There is a problem with what was sent",
+        "Go back, look at the form again, and send it once more.",
+    ),
+    401: ("Your session has ended", "Sign in again; what you had written is kept as a draft."),
+    403: (
+        "You cannot do this here",
+        "If you should be able to, ask whoever looks after accounts at your desk.",
+    ),
+    404: (
+        "Page not found",
+        "If you typed the address, check it. Alerts older than Kafka keeps are no longer here.",
+    ),
+    429: ("Too many requests", "Wait a minute, then try again. Nothing that you had sent is lost."),
+    500: (
+        "Something went wrong",
+        "Try again. What you had written is kept. If it happens again, tell the operators.",
+    ),
+}
+log = structlog.get_logger()
+
+
+class DeskError(RuntimeError):
+    """A desk that cannot be opened; says what to do."""
+
+
+def build(own: DeskSettings, settings: Settings) -> Litestar:
+    """The desk of `own.organisation`. Raises DeskError where it must not or cannot be opened."""
+    if own.development and own.host not in LOCAL:
+        raise DeskError(
+            f"signing in without proof is for this machine alone, and {own.host} is open to others: unset "
+            "BROKER_DESK_DEVELOPMENT and set BROKER_DESK_OIDC_ISSUER"
+        )
+    reference = load_reference(settings.codesets_dir, settings.organisations_dir)
+    parts = parts_of(own, settings)
+    folder = own.folder(settings.data_dir)
+    at_rest = AtRest.of(settings.keys_dir, own.organisation)
+    store = DeskStore(folder, at_rest, [schema for part in parts for schema in part.schemas])
+    desk = RunningDesk(own, settings, reference, store)
+    return _application(desk, parts, folder)
+
+
+def parts_of(own: DeskSettings, settings: Settings) -> Sequence[DeskPart]:
+    """What this desk consists of. Raises DeskError for an organisation that the register does not have."""
+    probe = RunningDesk.__new__(RunningDesk)
+    probe.own = own
+    if probe.is_auditors:
+        return OF_AUDITORS
+    reference = load_reference(settings.codesets_dir, settings.organisations_dir)
+    if own.organisation not in reference.organisations:
+        raise DeskError(
+            f"{own.organisation or 'an empty code'} is no organisation of the register: name one of "
+            "policies/organisations, DUTY-DESK or AUDITOR"
+        )
+    return OF_DUTY_DESK if probe.is_duty_desk else OF_ORGANISATION
+
+
+def _application(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -> Litestar:
+    secure = desk.own.base_url.startswith("https://")
+    # Browsers share cookies between the ports of one machine: each desk has names of its own.
+    mark = hashlib.sha256(desk.organisation.encode()).hexdigest()[:8]
+    auth = SessionAuth[Person, ServerSideSessionBackend](
+        retrieve_user_handler=signing_in.person_of,
+        session_backend_config=ServerSideSessionConfig(
+            key=f"desk-{mark}",
+            max_age=desk.own.idle_minutes * 60,
+            renew_on_access=True,
+            httponly=True,
+            secure=secure,
+            samesite="lax",
+        ),
+        exclude=["^/static", "^/healthz", "^/schema", "^/openapi.json", "^/api/"],
+    )
+    csrf = CSRFConfig(
+        secret=hashlib.sha256(desk.store.at_rest.seal(b"csrf", "csrf")).hexdigest(),
+        cookie_name=f"desk-form-{mark}",
+        cookie_httponly=True,
+        cookie_secure=secure,
+        cookie_samesite="strict",
+        exclude=["^/api/"],
+    )
+    tasks = tuple(task for part in parts for task in part.tasks)
+    return Litestar(
+        route_handlers=[
+            home,
+            healthz,
+            signing_in.sign_in,
+            signing_in.signed_in,
+            signing_in.sign_out,
+            create_static_files_router(
+                path="/static",
+                directories=[STATIC],
+                opt={"exclude_from_auth": True, "skip_session": True},
+            ),
+            *(handler for part in parts for handler in part.handlers),
+        ],
+        on_app_init=[auth.on_app_init],
+        csrf_config=csrf,
+        middleware=[
+            RateLimitConfig(
+                rate_limit=("minute", desk.own.requests_a_minute), exclude=["^/static", "^/healthz"]
+            ).middleware
+        ],
+        before_request=refuse_other_sites,
+        before_send=[with_headers],
+        template_config=TemplateConfig(instance=engine()),
+        exception_handlers={HTTPException: _explained, Exception: _unexpected},
+        stores={
+            "sessions": FileStore(folder / "sessions", create_directories=True),
+            "rate_limit": MemoryStore(),
+        },
+        dependencies={"desk": Provide(lambda: desk, sync_to_thread=False)},
+        lifespan=[lambda _: with_tasks(desk, tasks)],
+        openapi_config=None,
+        state=State({"desk": desk}),
+    )
+
+
+@get("/")
+async def home(request: Request[Person, Any, Any]) -> Redirect:
+    """Goes to the page that this person works on."""
+    for role, path in FIRST_PAGE:
+        if request.user.may(role):
+            return Redirect(path)
+    return Redirect("/sign-in")
+
+
+@get("/healthz", exclude_from_auth=True, skip_session=True)
+async def healthz(desk: RunningDesk) -> Response[dict[str, bool]]:
+    """Whether the desk serves, and whether it reaches Kafka."""
+    return Response({"serves": True, "kafka": desk.connected or desk.is_auditors})
+
+
+def _explained(
+    request: Request[Any, Any, Any], error: HTTPException
+) -> Response[Any] | Redirect | Template:
+    """What went wrong in words, and what to do; who is not signed in is sent to do so and comes back."""
+    if error.status_code == HTTP_401_UNAUTHORIZED and request.method == "GET":
+        return Redirect(f"/sign-in?next={quote(request.url.path)}", status_code=303)
+    title, what = MESSAGES.get(error.status_code, MESSAGES[500])
+    said = error.detail if error.status_code == HTTP_403_FORBIDDEN else ""
+    return page(request, "error", error.status_code, title=title, what=what, said=said)
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Template:
+    log.error("desk_page_failed", error=type(error).__name__)
+    title, what = MESSAGES[500]
+    return page(request, "error", 500, title=title, what=what, said="")

@@ -1,0 +1,25 @@
+"""What a desk consists of: each part brings its pages, its tables and its tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from broker.desk.running import Task
+
+
+class DeskPart(msgspec.Struct, frozen=True):
+    """One part of a desk."""
+
+    handlers: tuple[Any, ...]
+    """Litestar's route handlers and routers."""
+    schemas: tuple[str, ...] = ()
+    """SQL that makes its tables where there are none."""
+    tasks: tuple[Task, ...] = ()
+    """What runs while the desk is open."""
+
+
+OF_ORGANISATION: tuple[DeskPart, ...] = ()
+OF_DUTY_DESK: tuple[DeskPart, ...] = ()
+OF_AUDITORS: tuple[DeskPart, ...] = ()

@@ -1,0 +1,45 @@
+"""The key under which a desk keeps personal data at rest: in a file of its own, never in the database."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from broker.model.sealing import SealError, seal, unseal
+
+KEY_BYTES = 32
+
+
+class AtRest:
+    """Seals what a desk keeps. Each value is bound to where it lies, so that none can be moved."""
+
+    def __init__(self, key: bytes) -> None:
+        """`key` has 32 bytes."""
+        self._key = key
+
+    @classmethod
+    def of(cls, keys_dir: Path, organisation: str) -> AtRest:
+        """With the key of the organisation's desk, made where there is none, readable by its owner alone."""
+        path = keys_dir / "desk" / f"{organisation}.key"
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls(path.read_bytes())
+        with os.fdopen(handle, "wb") as file:
+            key = os.urandom(KEY_BYTES)
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        return cls(key)
+
+    def seal(self, value: bytes, place: str) -> bytes:
+        """`value`, readable only with the key and as what lies at `place`."""
+        return seal(self._key, value, place.encode())
+
+    def open(self, sealed: bytes, place: str) -> bytes:
+        """What was sealed at `place`. Raises SealError where it was not."""
+        return unseal(self._key, sealed, place.encode())
+
+
+__all__ = ["AtRest", "SealError"]
