@@ -44,9 +44,28 @@ SHORTEST_NUMBER = 9
 """Digits, without the leading zero or +44, from which on they are taken for a telephone number."""
 SHORTEST_LINE = 6
 """Characters of an address or another contact from which on it is looked for."""
+LINE_END, TELLING = re.compile(r"[,;\n]"), re.compile("[0-9@]")
+NUMBER, NOT_DIGIT = re.compile(r"\+?[0-9][0-9 ().-]{7,}[0-9]"), re.compile("[^0-9]")
+TRUNK = re.compile("^(0044|44|0)0?")
 POSTCODE = re.compile(r"\b([a-z]{1,2}[0-9][0-9a-z]?) ?([0-9][a-z]{2})\b")
-DIGIT, NOT_ALPHANUMERIC = re.compile("[0-9]"), re.compile("[^0-9a-z]+")
-NOT_ADDRESS = re.compile(r"[^0-9a-z@.+_-]+")
+
+
+class _Letters(dict[int, str]):
+    """A table for `str.translate`: letters that match stay as they are, all others become `other`."""
+
+    def __init__(self, matching: str, other: str) -> None:
+        self._stays = re.compile(matching).fullmatch
+        self._other = other
+        super().__init__({code: self[code] for code in range(128)})
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        return letter if self._stays(letter) else self._other
+
+
+OF_ADDRESS = _Letters(r"[0-9a-z@.+_]", " ")
+OF_WORDS = _Letters(r"[^\W\d_]", " ")
+RUN_TOGETHER = _Letters(r"[0-9a-z]", "")
 
 
 class _Words:
@@ -62,10 +81,8 @@ class _Words:
 
     @cached_property
     def run_together(self) -> str:
-        """Letters and digits alone; empty where a telephone number cannot be in it."""
-        if len(DIGIT.findall(self.folded)) < SHORTEST_NUMBER:
-            return ""
-        return NOT_ALPHANUMERIC.sub("", self.folded)
+        """Letters and digits alone."""
+        return self.folded.translate(RUN_TOGETHER)
 
     @cached_property
     def capitalised(self) -> set[str]:
@@ -106,12 +123,15 @@ class Reading:
             for one in event.subjects
             if own is None or one.subject_ref != own.subject_ref
         ]
-        self._own = own
+        self._names = {} if own is None else _names_of(own)
+        self._address = _stated((), None if own is None else own.address)
         self._named: dict[tuple[str, tuple[str, ...]], str | None] = {}
         self._kept: dict[tuple[str, ...], tuple[list[_Kept], list[_Kept]]] = {}
 
     def names(self, released: Released) -> str | None:
         """The reason code for whom the released words name that this recipient may not know, or None."""
+        if not released:
+            return None
         stated = [value for field, value, _ in released if field not in NOT_WORDS]
         words = " \n ".join(_strings(stated))
         if not words:
@@ -134,14 +154,17 @@ class Reading:
 
     def _kept_where(self, shown: dict[str, Any]) -> tuple[list[_Kept], list[_Kept]]:
         """What is kept back of the source, and of people, where that is shown of this child."""
-        seen = " ".join(_strings([shown.get(name) for name in OF_CHILD]))
+        seen = _Seen(" ".join(_strings([shown.get(name) for name in OF_CHILD])))
         source = [] if self._source is None else [_kept(self._source, seen)]
-        people = [_kept(one, seen) for one in self._others]
-        if self._own is not None:
-            names = [getattr(self._own, name) for name in OWN_NAMES if name not in shown]
-            address = None if "address" in shown else self._own.address
-            people.append(_kept(_stated(names, address), seen))
+        people = [_kept(one, seen) for one in (*self._others, self._own_where(shown))]
         return source, people
+
+    def _own_where(self, shown: dict[str, Any]) -> _Stated:
+        """What of this child itself is not shown."""
+        names = tuple(plain for name, plain in self._names.items() if name not in shown)
+        if "address" in shown:
+            return _Stated(names, (), frozenset(), frozenset())
+        return msgspec.structs.replace(self._address, names=names)
 
 
 def within_words(
@@ -165,33 +188,46 @@ def _stated(names: Iterable[str | None], contact: str | None) -> _Stated:
     return _Stated(
         names=tuple(_plain(one) for one in names if one),
         lines=tuple(one for one in _lines(contact) if len(one) >= SHORTEST_LINE) if contact else (),
-        numbers=frozenset(_numbers(contact or "")),
-        postcodes=frozenset(_postcodes(contact or "")),
+        numbers=frozenset(_numbers(contact)) if contact else frozenset(),
+        postcodes=frozenset(_postcodes(contact)) if contact else frozenset(),
     )
 
 
-def _kept(stated: _Stated, seen: str) -> _Kept:
+class _Seen:
+    """What the recipient is shown of the child, in the forms in which it is compared."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.plain = _plain(text)
+        self.tokens = set(self.plain.split())
+
+
+def _kept(stated: _Stated, seen: _Seen) -> _Kept:
     """What to look for. A surname that the child shares, or an address that is shown, gives nothing away."""
-    known_lines = _plain(seen)
-    known = set(known_lines.split())
     tokens = {token for one in stated.names for token in one.split()}
     return _Kept(
         phrases=frozenset(
-            [one for one in stated.names if one and not set(one.split()) <= known]
-            + [one for one in stated.lines if one not in known_lines]
+            [one for one in stated.names if one and not set(one.split()) <= seen.tokens]
+            + [one for one in stated.lines if one not in seen.plain]
         ),
-        names=frozenset(token for token in tokens - known if len(token) >= SHORTEST_NAME),
+        names=frozenset(token for token in tokens - seen.tokens if len(token) >= SHORTEST_NAME),
         numbers=stated.numbers,
-        postcodes=stated.postcodes - _postcodes(seen),
+        postcodes=stated.postcodes and stated.postcodes - _postcodes(seen.text),
     )
 
 
 def _lines(contact: str) -> Iterator[str]:
     """The lines of an address that say whose it is, and mail: not the bare name of a town."""
-    first, *others = re.split(r"[,;\n]", contact)
+    first, *others = LINE_END.split(contact)
     yield _plain(contact)
     yield _plain(first)
-    yield from (_plain(one) for one in others if re.search(r"[0-9@]", one))
+    yield from (_plain(one) for one in others if TELLING.search(one))
+
+
+def _names_of(subject: Subject) -> dict[str, str]:
+    """Its names by field, as they are looked for."""
+    stated = ((name, getattr(subject, name)) for name in OWN_NAMES)
+    return {name: _plain(value) for name, value in stated if value}
 
 
 def _full_name(subject: Subject) -> str:
@@ -222,7 +258,7 @@ def _plain(text: str) -> str:
 
 
 def _plain_of(folded: str) -> str:
-    return " ".join(NOT_ADDRESS.sub(" ", folded).replace("-", " ").split()).strip(".")
+    return " ".join(folded.translate(OF_ADDRESS).split()).strip(".")
 
 
 def _unaccented(text: str) -> str:
@@ -235,7 +271,7 @@ def _unaccented(text: str) -> str:
 def _capitalised(text: str) -> set[str]:
     """Words that begin with a capital, as `_plain` writes them: how a name stands in a sentence."""
     cleaned = _unaccented(text).replace("'", "").replace("\u2019", "")
-    return {one.casefold() for one in re.findall(r"[^\W\d_]+", cleaned) if one[0].isupper()}
+    return {one.casefold() for one in cleaned.translate(OF_WORDS).split() if one[0].isupper()}
 
 
 def _postcodes(text: str) -> set[str]:
@@ -244,8 +280,7 @@ def _postcodes(text: str) -> set[str]:
 
 def _numbers(text: str) -> Iterator[str]:
     """Telephone numbers as digits from the area code on."""
-    for found in re.findall(r"\+?[0-9][0-9 ().-]{7,}[0-9]", text):
-        digits = re.sub(r"[^0-9]", "", found)
-        number = re.sub(r"^(0044|44|0)0?", "", digits)
+    for found in NUMBER.findall(text):
+        number = TRUNK.sub("", NOT_DIGIT.sub("", found))
         if len(number) >= SHORTEST_NUMBER:
             yield number
