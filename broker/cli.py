@@ -21,6 +21,7 @@ from typer.core import TyperCommand
 
 from broker.commands import (
     desk,
+    desk_group,
     groups,
     keys_group,
     ledger_group,
@@ -74,6 +75,7 @@ app.add_typer(groups.audit_app, name="audit")
 app.add_typer(groups.bench_app, name="bench")
 app.add_typer(keys_group.keys_app, name="keys")
 app.add_typer(ledger_group.ledger_app, name="ledger")
+app.add_typer(desk_group.desk_app, name="desk")
 app.add_typer(desk.review_app, name="review")
 app.add_typer(desk.break_glass_app, name="break-glass")
 app.add_typer(retention_group.retention_app, name="retention")

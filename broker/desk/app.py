@@ -139,6 +139,7 @@ def _application(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -> 
             signing_in.sign_in,
             signing_in.signed_in,
             signing_in.sign_out,
+            signing_in.account,
             create_static_files_router(
                 path="/static",
                 directories=[STATIC],
@@ -164,6 +165,7 @@ def _application(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -> 
         dependencies={"desk": Provide(lambda: desk, sync_to_thread=False)},
         lifespan=[lambda _: with_tasks(desk, tasks)],
         openapi_config=None,
+        logging_config=None,
         state=State({"desk": desk}),
     )
 

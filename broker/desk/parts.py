@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from broker.desk import inbox, outbox
 from broker.desk.running import Task
 
 
@@ -20,6 +21,11 @@ class DeskPart(msgspec.Struct, frozen=True):
     """What runs while the desk is open."""
 
 
-OF_ORGANISATION: tuple[DeskPart, ...] = ()
-OF_DUTY_DESK: tuple[DeskPart, ...] = ()
+MAIL = DeskPart(
+    handlers=(),
+    schemas=(outbox.SCHEMA, inbox.SCHEMA),
+    tasks=(outbox.send, outbox.follow_receipts, inbox.follow_alerts),
+)
+OF_ORGANISATION: tuple[DeskPart, ...] = (MAIL,)
+OF_DUTY_DESK: tuple[DeskPart, ...] = (MAIL,)
 OF_AUDITORS: tuple[DeskPart, ...] = ()

@@ -6,6 +6,7 @@ invented person is chosen; else the organisation's OpenID Connect provider says 
 
 from __future__ import annotations
 
+import datetime
 import time
 from typing import Annotated, Any
 
@@ -100,6 +101,15 @@ async def signed_in(request: Request[Any, Any, Any], data: Form) -> Redirect:
         raise PermissionDeniedException("nobody of that reference works at this desk")
     remember(request, chosen[0])
     return Redirect(onward(data.get("next")), status_code=303)
+
+
+@get("/account")
+async def account(request: Request[Person, Any, Any]) -> Template:
+    """Who one is at this desk, and until when."""
+    desk: RunningDesk = request.app.state.desk
+    began = datetime.datetime.fromtimestamp(request.session["started"], datetime.UTC)
+    ends = began + datetime.timedelta(hours=desk.own.session_hours)
+    return page(request, "account", ends=ends, idle_minutes=desk.own.idle_minutes)
 
 
 @post("/sign-out", exclude_from_auth=True, status_code=303)

@@ -21,6 +21,7 @@ from broker.reference import load_reference
 from broker.shell.closures import bring_in_line, connected, connected_today, follow
 from broker.shell.demonstration import Demonstration, Verify
 from broker.shell.embedded import EmbeddedKafkaError
+from broker.shell.front_door import front_door
 from broker.shell.key_changes import register_public
 from broker.shell.key_register import PublicKey
 from broker.shell.keys import KeysError, make_keys
@@ -76,6 +77,10 @@ async def _serve(settings: Settings, out: Console, verify: Verify, *, once: bool
     out.print(where(ports))
     supervisor = Supervisor(_environment(settings), settings.data_dir / "log", ports)
     supervisor.start()
+    doors = contextlib.ExitStack()
+    if not once:
+        door = doors.enter_context(front_door(_environment(settings), settings.data_dir / "log"))
+        out.print(f"Pages for people: {door}")
     watching = asyncio.create_task(_watch(supervisor))
     following = asyncio.create_task(_follow(settings, operator))
     demonstration = Demonstration(settings, connected_today(settings), out, verify)
@@ -90,6 +95,7 @@ async def _serve(settings: Settings, out: Console, verify: Verify, *, once: bool
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError, ProcessesError):
             await asyncio.gather(watching, playing, following, return_exceptions=True)
+        doors.close()
         supervisor.stop()
 
 
