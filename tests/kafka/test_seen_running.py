@@ -178,7 +178,7 @@ def test_no_label_says_more_than_the_closed_list(seen: Seen, published: str) -> 
 
 
 def way_of(seen: Seen, delivered_in: str) -> list[Span] | None:
-    """The publishing, then the delivery that led to that trace and all above it; None while one is missing."""
+    """The publishing, then the delivery that led to that trace and all above it; None while one lacks."""
     deliver = [one for one in seen.spans if one.name == "deliver" and delivered_in in one.links]
     if not deliver:
         return None
