@@ -8,6 +8,7 @@ read the relative order, not the third digit. Speed is never asserted in a test.
 
 from __future__ import annotations
 
+import datetime
 import os
 import time
 from collections import Counter
@@ -31,6 +32,7 @@ from broker.model.envelope import (
     seal_statement,
     signature_holds,
 )
+from broker.model.reference import AUTHORITY, Reference
 from broker.model.sealer import Sealer
 from broker.model.sealing import PAD_BYTES, DataKey
 from broker.model.types import ConcernEvent, Envelope, NexusKind
@@ -42,8 +44,8 @@ WARM_UP = 50
 SECRET = bytes(32)
 
 
-HOME, HARM_PLACE = "E08000026", "E08000029"
-"""Coventry and Solihull: with one force, and five authorities that they and their neighbours are."""
+AREAS = 5
+"""Authorities in whose area, or beside whose, an event with eight candidates lies."""
 
 
 class FlowRate(msgspec.Struct, frozen=True):
@@ -116,13 +118,13 @@ def _rate(prepared: _Prepared, policy: Policy) -> FlowRate:
 
 def flow_rates(policy: Policy, count: int, runs: int) -> list[float]:
     """Events a second of each run, with eight candidates each, by the clock."""
-    prepared = _prepared(policy, count + WARM_UP, eight_candidates)
+    prepared = _prepared(policy, count + WARM_UP, eight_candidates(policy.reference))
     return [_rate(prepared, policy).events_per_second for _ in range(runs)]
 
 
 def sealed_sizes(policy: Policy) -> tuple[int, ...]:
     """Bytes of everything that one event seals, reply codes included."""
-    prepared = _prepared(policy, 1, eight_candidates)
+    prepared = _prepared(policy, 1, eight_candidates(policy.reference))
     (record,), reception = prepared.records, prepared.reception
     taken = receive(record, IntakeView(lambda _key: None, lambda _tokens: {}), reception)
     (part,) = taken.parts
@@ -140,7 +142,7 @@ def sealed_sizes(policy: Policy) -> tuple[int, ...]:
 
 def bench_flow(policy: Policy, count: int) -> FlowFigures:
     """Runs `count` signed events of each shape through the flow on this core, and times its steps."""
-    prepared = _prepared(policy, count + WARM_UP, eight_candidates)
+    prepared = _prepared(policy, count + WARM_UP, eight_candidates(policy.reference))
     at_eight = _rate(prepared, policy)
     seconds = 1 / at_eight.events_per_processor_second
     return FlowFigures(
@@ -214,18 +216,40 @@ def ten_candidates(number: int) -> ConcernEvent:
     )
 
 
-def eight_candidates(number: int) -> ConcernEvent:
+def eight_candidates(reference: Reference) -> Shape:
     """The same of a child and a place whose authorities have fewer neighbours: as many alerts."""
-    event = ten_candidates(number)
-    (child,) = event.subjects
-    nexus = tuple(
-        msgspec.structs.replace(fact, organisation=HOME) if fact.kind is NexusKind.HOME else fact
-        for fact in child.nexus
+    home, harm_place = _few_neighbours(reference, ten_candidates(0).reported_at.date())
+
+    def shape(number: int) -> ConcernEvent:
+        event = ten_candidates(number)
+        (child,) = event.subjects
+        nexus = tuple(
+            msgspec.structs.replace(one, organisation=home) if one.kind is NexusKind.HOME else one
+            for one in child.nexus
+        )
+        return msgspec.structs.replace(
+            event,
+            place=event.place and msgspec.structs.replace(event.place, la_gss=harm_place),
+            subjects=(msgspec.structs.replace(child, nexus=nexus),),
+        )
+
+    return shape
+
+
+def _few_neighbours(reference: Reference, on: datetime.date) -> tuple[str, str]:
+    """The first two bordering authorities under one force that with their neighbours are `AREAS`."""
+    authorities = sorted(
+        one.code
+        for one in reference.organisations.values()
+        if one.kind == AUTHORITY and one.in_force(on)
     )
-    return msgspec.structs.replace(
-        event,
-        place=event.place and msgspec.structs.replace(event.place, la_gss=HARM_PLACE),
-        subjects=(msgspec.structs.replace(child, nexus=nexus),),
+    return next(
+        (code, other)
+        for code in authorities
+        for other in sorted(reference.neighbours(code, on).intersection(authorities))
+        if len({code, other} | reference.neighbours(code, on) | reference.neighbours(other, on))
+        == AREAS
+        and reference.serving(code, on) == reference.serving(other, on)
     )
 
 
