@@ -102,7 +102,7 @@ def decide_part(
         made = shown(linked, decision, weight, pairwise, shared)
         if (waits := within_words(facts, decision, made.released, reading)) is not decision:
             made = Decided(waits, ())
-        decided.append(msgspec.structs.replace(made, looked_at=seen))
+        decided.append(Decided(made.decision, made.released, seen, pseudonym=made.pseudonym))
     return DecidedPart(linked, weight, tuple(decided))
 
 
@@ -120,7 +120,8 @@ def shown(
     if not decision.released:
         return Decided(decision, ())
     pseudonym = pairwise(decision.candidate.organisation, linked.part.part_key)
-    return Decided(decision, release(linked, decision, weight, pseudonym, seen))
+    released = release(linked, decision, weight, pseudonym, seen)
+    return Decided(decision, released, pseudonym=pseudonym)
 
 
 def record_part(

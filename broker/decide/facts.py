@@ -98,14 +98,14 @@ class PartFacts(msgspec.Struct, frozen=True):
     def recipient(self, candidate: Candidate, reference: Reference) -> Recipient:
         """The candidate as the law may see it."""
         organisation = reference.organisations.get(candidate.organisation)
-        areas = frozenset(organisation.areas if organisation else ())
+        areas = organisation.areas if organisation else ()
         return Recipient(
             role=candidate.role,
             kind=candidate.kind,
             country=candidate.country,
             capacity=candidate.capacity,
             unsafe=candidate.organisation in self.withheld_from,
-            serves_placement=not areas.isdisjoint(self.placement_areas),
+            serves_placement=not self.placement_areas.isdisjoint(areas),
         )
 
 

@@ -50,22 +50,25 @@ TRUNK = re.compile("^(0044|44|0)0?")
 POSTCODE = re.compile(r"\b([a-z]{1,2}[0-9][0-9a-z]?) ?([0-9][a-z]{2})\b")
 
 
-class _Letters(dict[int, str]):
-    """A table for `str.translate`: letters that match stay as they are, all others become `other`."""
+class _Letters(dict[int, str | None]):
+    """A table for `str.translate`: letters that match stay as they are, all others become `other`.
 
-    def __init__(self, matching: str, other: str) -> None:
+    Without one they are left out.
+    """
+
+    def __init__(self, matching: str, other: str | None = None) -> None:
         self._stays = re.compile(matching).fullmatch
         self._other = other
         super().__init__({code: self[code] for code in range(128)})
 
-    def __missing__(self, code: int) -> str:
+    def __missing__(self, code: int) -> str | None:
         letter = chr(code)
         return letter if self._stays(letter) else self._other
 
 
 OF_ADDRESS = _Letters(r"[0-9a-z@.+_]", " ")
 OF_WORDS = _Letters(r"[^\W\d_]", " ")
-RUN_TOGETHER = _Letters(r"[0-9a-z]", "")
+RUN_TOGETHER = _Letters(r"[0-9a-z]")
 
 
 class _Words:

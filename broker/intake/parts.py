@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from broker.intake.identity import AliasEntry, Resolution, identifier_token, resolve
-from broker.intake.split import part_id, part_keys, subject_name
+from broker.intake.split import PartKey, part_id, part_keys, subject_name
 from broker.model.sealing import seal
 from broker.model.statement import SealedPart, Statement, pack
 from broker.model.types import ConcernEvent, Part, PartKind, PartStep
@@ -64,20 +64,21 @@ def identity_tokens(event: ConcernEvent, linkage_key: bytes) -> tuple[tuple[str,
 
 
 def resolve_event(
-    event: ConcernEvent,
-    linkage_key: bytes,
+    keys: Sequence[PartKey],
+    tokens: Sequence[tuple[str, ...]],
     aliases: Mapping[str, AliasEntry],
     position: str,
 ) -> tuple[Resolution, ...]:
-    """One resolution for each part of `event`, in part order; later subjects see earlier ones' rows.
+    """One resolution for each part of an event, in part order; later subjects see earlier ones' rows.
+
+    `keys` are its `part_keys`, `tokens` its `identity_tokens`.
 
     No two parts get one token: a subject whose numbers were already used by another subject of the
     same event stands alone.
     """
     known = dict(aliases)
     found: list[Resolution] = []
-    tokens = identity_tokens(event, linkage_key)
-    for key, stated in zip(part_keys(event), tokens, strict=True):
+    for key, stated in zip(keys, tokens, strict=True):
         resolution = resolve(stated, key.key, known, position)
         if any(resolution.token == earlier.token for earlier in found):
             # The event says two children where the numbers say one: neither may swallow the other.
@@ -87,7 +88,9 @@ def resolve_event(
     return tuple(found)
 
 
-def seen_parts(event: ConcernEvent, resolutions: Sequence[Resolution]) -> tuple[SeenPart, ...]:
+def seen_parts(
+    event: ConcernEvent, keys: Sequence[PartKey], resolutions: Sequence[Resolution]
+) -> tuple[SeenPart, ...]:
     """The parts of an event under the tokens to which its subjects were resolved."""
     return tuple(
         SeenPart(
@@ -98,7 +101,7 @@ def seen_parts(event: ConcernEvent, resolutions: Sequence[Resolution]) -> tuple[
             if key.subject_index is None
             else subject_name(event.publisher, event.subjects[key.subject_index].subject_ref),
         )
-        for key, resolution in zip(part_keys(event), resolutions, strict=True)
+        for key, resolution in zip(keys, resolutions, strict=True)
     )
 
 

@@ -64,10 +64,27 @@ def _header(name: str) -> bytes:
 def encode(value: msgspec.Struct) -> bytes:
     """`value` in Avro single-object encoding under today's schema of its type."""
     name = type(value).__name__
+    plain: dict[str, Any] = to_builtins(value)
+    for field, record in _optional_records(name):
+        if plain[field] is not None:
+            # Told which branch of the union it is, fastavro need not try it on both.
+            plain[field] = (record, plain[field])
     stream = io.BytesIO()
     stream.write(_header(name))
-    fastavro.schemaless_writer(stream, parsed_schemas()[name], to_builtins(value))
+    fastavro.schemaless_writer(stream, parsed_schemas()[name], plain)
     return stream.getvalue()
+
+
+@cache
+def _optional_records(name: str) -> tuple[tuple[str, str], ...]:
+    """Fields of a noun that are a record or null, each with the full name of the record."""
+    return tuple(
+        (field["name"], branch["name"])
+        for field in parsed_schemas()[name]["fields"]
+        if isinstance(field["type"], list)
+        for branch in field["type"]
+        if isinstance(branch, dict) and branch["type"] == "record"
+    )
 
 
 def decode(

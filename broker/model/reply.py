@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from broker.model.sealer import Sealer
-from broker.model.sealing import SealError, pad, seal, unpad, unseal
+from broker.model.sealing import SealError, pad, seal_by, unpad, unseal
 
 
 class ReplyTo(msgspec.Struct, frozen=True, array_like=True):
@@ -34,7 +34,7 @@ class ReplyTo(msgspec.Struct, frozen=True, array_like=True):
 def reply_code(reply_to: ReplyTo, sealer: Sealer) -> bytes:
     """The code that goes out with the alert; always of one size for ids of ordinary length."""
     packed = pad(msgspec.msgpack.encode(reply_to))
-    return seal(sealer.reply_key, packed, _bound_to(reply_to.alert_id))
+    return seal_by(sealer.reply_cipher, packed, _bound_to(reply_to.alert_id))
 
 
 def opened_reply(code: bytes, alert_id: str, sealer: Sealer) -> ReplyTo | None:

@@ -6,16 +6,21 @@ import contextlib
 import hmac
 import unicodedata
 from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
-from broker.model.sealing import KEY_BYTES, DataKey, SealError, pad, seal, unseal
+from broker.model.sealing import KEY_BYTES, DataKey, SealError, pad, seal_by, unseal
 
 PAIRWISE_HEX = 32
 
 
-class Sealer(msgspec.Struct, frozen=True):
-    """Data keys of connected organisations, the duty desk's for the others, and the broker's own."""
+class Sealer(msgspec.Struct, frozen=True, dict=True):
+    """Data keys of connected organisations, the duty desk's for the others, and the broker's own.
+
+    What is made of its keys lives as long as it does: the shell drops it when a key ends.
+    """
 
     data_keys: Mapping[str, DataKey]
     desk: DataKey
@@ -41,12 +46,17 @@ class Sealer(msgspec.Struct, frozen=True):
     def seal_for(self, organisation: str, content: bytes, set_id: str) -> tuple[DataKey, bytes]:
         """`content`, padded and sealed for one organisation; bound to it and to the set."""
         key = self.key_for(organisation)
-        return key, seal(key.key, pad(content), sealed_for(organisation, set_id))
+        return key, seal_by(key.cipher, pad(content), sealed_for(organisation, set_id))
 
-    @property
+    @cached_property
     def reply_key(self) -> bytes:
         """Key of the reply codes that go out with alerts; the broker's own, and nobody else's."""
         return hmac.digest(self.pairwise_secret, b"reply code", "sha256")
+
+    @cached_property
+    def reply_cipher(self) -> AESGCMSIV:
+        """What seals with it."""
+        return AESGCMSIV(self.reply_key)
 
     def digest_of_words(self, organisation: str, words: str) -> str:
         """Equal for equal words of one organisation, whatever their case and spaces; says nothing else.
@@ -60,7 +70,11 @@ class Sealer(msgspec.Struct, frozen=True):
 
     def seal_rows(self, content: bytes, set_id: str) -> bytes:
         """`content` sealed to the auditors."""
-        return seal(self.rows_key, content, _rows_of(set_id))
+        return seal_by(self._rows_cipher, content, _rows_of(set_id))
+
+    @cached_property
+    def _rows_cipher(self) -> AESGCMSIV:
+        return AESGCMSIV(self.rows_key)
 
 
 def open_rows(keys: bytes, sealed: bytes, set_id: str) -> bytes:

@@ -8,6 +8,7 @@ byte-identical, and a nonce that meets two contents by mistake costs no confiden
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -18,12 +19,17 @@ NONCE_BYTES = 12
 KEY_BYTES = 32
 
 
-class DataKey(msgspec.Struct, frozen=True):
+class DataKey(msgspec.Struct, frozen=True, dict=True):
     """A recipient's data key of one epoch, with the HPKE-wrapped copy that travels along."""
 
     key_id: str
     key: bytes
     wrapped: bytes
+
+    @cached_property
+    def cipher(self) -> AESGCMSIV:
+        """What seals with it; kept as long as the key itself."""
+        return AESGCMSIV(self.key)
 
 
 class SealError(ValueError):
@@ -46,7 +52,12 @@ def unpad(padded: bytes) -> bytes:
 
 def seal(key: bytes, content: bytes, bound_to: bytes) -> bytes:
     """Sealed `content`, bound to `bound_to`; deterministic."""
-    return AESGCMSIV(key).encrypt(_nonce(bound_to), content, bound_to)
+    return seal_by(AESGCMSIV(key), content, bound_to)
+
+
+def seal_by(cipher: AESGCMSIV, content: bytes, bound_to: bytes) -> bytes:
+    """The same by a cipher that is made once of a key that seals often."""
+    return cipher.encrypt(_nonce(bound_to), content, bound_to)
 
 
 def unseal(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:

@@ -128,13 +128,13 @@ def _first_seen(
             flags=flags,
             version=event.version,
         )
-    tokens = identity_tokens(event, reception.linkage_key)
+    keys, tokens = part_keys(event), identity_tokens(event, reception.linkage_key)
     known = view.aliases(tuple(token for stated in tokens for token in stated))
     position = position_of(record.received_at, record.source)
-    resolutions = resolve_event(event, reception.linkage_key, known, position)
+    resolutions = resolve_event(keys, tokens, known, position)
     if any(
         stated and resolution.token == key.key
-        for key, stated, resolution in zip(part_keys(event), tokens, resolutions, strict=True)
+        for key, stated, resolution in zip(keys, tokens, resolutions, strict=True)
     ):
         flags = (*flags, SAME_NUMBER_TWICE)
     if view.seen(_mark_of(event.publisher, event.event_id)) is not None:
@@ -147,7 +147,7 @@ def _first_seen(
         resolutions=resolutions,
         flags=flags,
         version=event.version,
-        parts=seen_parts(event, resolutions),
+        parts=seen_parts(event, keys, resolutions),
     )
 
 

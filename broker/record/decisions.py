@@ -7,6 +7,7 @@ leaf commits to both, and to the policy bundle, geography and register that were
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -56,6 +57,8 @@ class Decided(msgspec.Struct, frozen=True):
     """What could matter for it; None where a person decided."""
     fate: Fate | None = None
     """Of a publisher that may learn what came of its statement: that, and no alert."""
+    pseudonym: str = ""
+    """By which the recipient knows this child, place or group, where redaction has made it."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -112,6 +115,21 @@ def decision_set_id(publisher: str, event_id: str, version: int, part_key: str, 
     return digest_text("decision", publisher, event_id, str(version), part_key, str(round_))
 
 
+class _Given(msgspec.Struct, frozen=True):
+    """What is the same for every candidate of the part in this round."""
+
+    linked: Linked
+    weight: Weight
+    hashes: PolicyHashes
+    sealer: Sealer
+    set_id: str
+    prover: Prover
+    acknowledge_by: datetime.datetime
+    """When an alert must be acknowledged."""
+    review_by: datetime.datetime
+    """When a person must have looked."""
+
+
 def decision_record(
     linked: Linked,
     weight: Weight,
@@ -122,28 +140,31 @@ def decision_record(
     subject_key: bytes,
 ) -> DecisionSet:
     """The decision set of one part in one round; the same input gives the same bytes."""
-    part = linked.part
+    part, event = linked.part, linked.part.event
     set_id = decision_set_id(
-        part.event.publisher, part.event.event_id, part.event.version, part.part_key, part.round
+        event.publisher, event.event_id, event.version, part.part_key, part.round
     )
     facts = seal(subject_key, _facts(linked, past), b"facts\n" + set_id.encode())
     held = _rows(linked, weight, decided) | {"subject_tag": subject_tag(subject_key)}
     rows = sealer.seal_rows(canonical_json(held), set_id)
+    given = _Given(
+        linked=linked,
+        weight=weight,
+        hashes=hashes,
+        sealer=sealer,
+        set_id=set_id,
+        prover=Prover(part),
+        acknowledge_by=acknowledge_by(event.severity, event.when, part.received_at),
+        review_by=review_by(event.severity, event.when, part.received_at),
+    )
     deliveries: list[SealedDelivery] = []
     leaves: list[bytes] = []
-    prover = Prover(part)
     for number, one in enumerate(decided):
-        delivery = None
-        returned = returned_receipt(linked, one.decision, sealer, set_id)
-        if one.fate is not None:
-            returned = fate_receipt(linked, one.decision, one.fate, sealer, set_id)
-        elif one.decision.outcome is Outcome.PERMIT and one.decision.mode is not None:
-            delivery = _alert(linked, weight, one, hashes, sealer, set_id, prover)
-            deliveries.append(delivery)
-        if returned is not None:
-            deliveries.append(returned)
-        sent = Sent(delivery, returned)
-        leaves.append(_decision_leaf(linked, weight, one.decision, number, set_id, sent))
+        sent = _sent(given, one)
+        deliveries.extend(
+            delivery for delivery in (sent.alert, sent.receipt) if delivery is not None
+        )
+        leaves.append(_decision_leaf(given, one.decision, number, sent))
     leaves.append(_closing_leaf(linked, decided, hashes, set_id, facts, rows))
     return DecisionSet(
         set_id=set_id,
@@ -152,6 +173,17 @@ def decision_record(
         deliveries=tuple(deliveries),
         sidecars=(Sidecar(name="facts", content=facts), Sidecar(name="rows", content=rows)),
     )
+
+
+def _sent(given: _Given, one: Decided) -> Sent:
+    """What leaves with one candidate's decision, sealed."""
+    linked, sealer, set_id = given.linked, given.sealer, given.set_id
+    if one.fate is not None:
+        return Sent(None, fate_receipt(linked, one.decision, one.fate, sealer, set_id))
+    returned = returned_receipt(linked, one.decision, sealer, set_id)
+    if one.decision.outcome is Outcome.PERMIT and one.decision.mode is not None:
+        return Sent(_alert(given, one), returned)
+    return Sent(None, returned)
 
 
 def _identity(linked: Linked) -> dict[str, Any]:
@@ -165,20 +197,13 @@ def _identity(linked: Linked) -> dict[str, Any]:
     }
 
 
-def _decision_leaf(
-    linked: Linked,
-    weight: Weight,
-    decision: Decision,
-    number: int,
-    set_id: str,
-    sent: Sent,
-) -> bytes:
-    candidate, delivery, part = decision.candidate, sent.alert, linked.part
+def _decision_leaf(given: _Given, decision: Decision, number: int, sent: Sent) -> bytes:
+    candidate, delivery, part = decision.candidate, sent.alert, given.linked.part
     return encoded_leaf(
         _DecisionLeaf(
             kind="decision",
             v=FORMAT,
-            set_id=set_id,
+            set_id=given.set_id,
             event_id=part.event.event_id,
             version=part.event.version,
             publisher=part.event.publisher,
@@ -197,26 +222,22 @@ def _decision_leaf(
             withheld=decision.withheld,
             reasons=decision.reasons,
             obligations=decision.obligations,
-            weight={"band": weight.band, "value": weight.value},
+            weight={"band": given.weight.band, "value": given.weight.value},
             recipient_leaf=leaf_hash(delivery.leaf) if delivery else None,
             channel=delivery.channel if delivery else None,
             message_id=delivery.message_id if delivery else None,
-            due=None if sent.receipt else _due(linked, decision),
+            due=None if sent.receipt else _due(given, decision.outcome),
             receipt=leaf_hash(sent.receipt.leaf) if sent.receipt else msgspec.UNSET,
             reminds_of=decision.reminds_of or msgspec.UNSET,
         )
     )
 
 
-def _due(linked: Linked, decision: Decision) -> int | None:
+def _due(given: _Given, outcome: Outcome) -> int | None:
     """When an alert must be acknowledged, or a person must have looked; None for a refusal."""
-    part = linked.part
-    if decision.outcome is Outcome.PERMIT:
-        due = acknowledge_by(part.event.severity, part.event.when, part.received_at)
-        return milliseconds(due)
-    if decision.outcome is Outcome.REVIEW:
-        return milliseconds(review_by(part.event.severity, part.event.when, part.received_at))
-    return None
+    if outcome is Outcome.PERMIT:
+        return milliseconds(given.acknowledge_by)
+    return milliseconds(given.review_by) if outcome is Outcome.REVIEW else None
 
 
 def _closing_leaf(
@@ -249,37 +270,29 @@ def _closing_leaf(
     )
 
 
-def _alert(
-    linked: Linked,
-    weight: Weight,
-    one: Decided,
-    hashes: PolicyHashes,
-    sealer: Sealer,
-    set_id: str,
-    prover: Prover,
-) -> SealedDelivery:
+def _alert(given: _Given, one: Decided) -> SealedDelivery:
     """The alert, built from released fields only: an unreleased one has no way in."""
-    part, decision = linked.part, one.decision
-    candidate = decision.candidate
+    part, decision, weight = given.linked.part, one.decision, given.weight
+    candidate, sealer = decision.candidate, given.sealer
     in_full = decision.mode == Mode.CONTENT
-    alert_id = digest_text(Channel.ALERT.value, set_id, candidate.recipient)
+    alert_id = digest_text(Channel.ALERT, given.set_id, candidate.recipient)
     content = AlertContent(
         alert_id=alert_id,
         event_id=part.event.event_id,
-        part=sealer.pairwise(candidate.organisation, part.part_key),
+        part=one.pseudonym or sealer.pairwise(candidate.organisation, part.part_key),
         recipient=candidate.recipient,
         capacity=candidate.capacity,
         mode=Mode.CONTENT if in_full else Mode.EXISTENCE,
-        released=prover.fields(decision, one.released),
-        statement=prover.proof(decision),
+        released=given.prover.fields(decision, one.released),
+        statement=given.prover.proof(decision),
         obligations=decision.obligations,
         reasons=decision.reasons,
         weight_band=weight.band if in_full else "not_released",
         weight_explanation=weight.explanation if in_full else (),
-        severity=part.event.severity.value,
-        acknowledge_by=acknowledge_by(part.event.severity, part.event.when, part.received_at),
+        severity=part.event.severity,
+        acknowledge_by=given.acknowledge_by,
         decided_at=part.received_at,
-        policy_bundle=hashes.bundle,
+        policy_bundle=given.hashes.bundle,
         marking=part.event.marking,
         reply=reply_code(_reply_to(part, candidate.recipient, alert_id), sealer),
         reminds_of=decision.reminds_of,
@@ -288,7 +301,7 @@ def _alert(
         sealer,
         Channel.ALERT,
         candidate.organisation,
-        set_id,
+        given.set_id,
         candidate.recipient,
         encode(content),
     )
@@ -365,7 +378,7 @@ def _rows(linked: Linked, weight: Weight, decided: Sequence[Decided]) -> dict[st
             {
                 "recipient": one.decision.candidate.recipient,
                 "capacity": list(one.decision.candidate.capacity),
-                "outcome": one.decision.outcome.value,
+                "outcome": one.decision.outcome,
                 "released": len(one.released),
                 "withheld": [field for field, _ in one.decision.withheld],
                 "facts": of_candidate(linked, one.decision.candidate, one.looked_at),

@@ -66,7 +66,7 @@ def accepted_record(
     `signed` is None for an unsigned event.
     """
     set_id = intake_set_id(source)
-    delivery = _receipt(sealer, event.publisher, source, receipt)
+    delivery = _receipt(sealer, event.publisher, source, set_id, receipt)
     own = leaf(
         "accepted",
         set_id,
@@ -96,7 +96,7 @@ def duplicate_record(
 ) -> DecisionSet:
     """Same id and same bytes: a leaf that names the first record, and the first receipt again."""
     set_id = intake_set_id(source)
-    delivery = _receipt(sealer, owner, source, _as_duplicate(first_receipt))
+    delivery = _receipt(sealer, owner, source, set_id, _as_duplicate(first_receipt))
     own = leaf(
         "duplicate",
         set_id,
@@ -127,7 +127,7 @@ def rejected_record(
         explanation=rejection.explanation,
         received_at=received_at,
     )
-    delivery = _receipt(sealer, owner, source, content)
+    delivery = _receipt(sealer, owner, source, set_id, content)
     own = leaf(
         "rejected",
         set_id,
@@ -157,7 +157,7 @@ def action_record(
     `queued` is what the act puts into the duty desk's queue, if anything.
     """
     set_id = intake_set_id(source)
-    delivery = _receipt(sealer, action.organisation, source, receipt)
+    delivery = _receipt(sealer, action.organisation, source, set_id, receipt)
     # Identifiers must not outlive erasure, and these rows do.
     answer = _of_answer(action) if action.kind in ANSWERS else None
     held = (
@@ -231,13 +231,12 @@ def joined_token(token: str) -> str:
 
 
 def _receipt(
-    sealer: Sealer, owner: str, source: SourcePosition, content: ReceiptContent
+    sealer: Sealer, owner: str, source: SourcePosition, set_id: str, content: ReceiptContent
 ) -> SealedDelivery:
     """Says which record it answers, so that the sender finds even one that could not be read."""
     placed = msgspec.structs.replace(
         content, source_topic=source.topic, source_offset=source.offset
     )
-    set_id = intake_set_id(source)
     return sealed_delivery(sealer, Channel.RECEIPT, owner, set_id, owner, encode(placed))
 
 

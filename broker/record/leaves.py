@@ -23,6 +23,17 @@ LEAF_PREFIX = b"\x00"
 _encoder = msgspec.json.Encoder()
 
 
+class _DeliveryLeaf(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipient's own leaf, its fields in the order of their names."""
+
+    content_hash: str
+    kind: str
+    message_id: str
+    recipient: str
+    set_id: str
+    v: int
+
+
 def leaf(kind: str, set_id: str, **fields: Any) -> bytes:
     """One leaf as canonical JSON."""
     return canonical_json({"kind": kind, "v": FORMAT, "set_id": set_id, **fields})
@@ -66,13 +77,16 @@ def sealed_delivery(
     opens it and passes it on by telephone, so that nobody is left out for want of a connection.
     """
     key, sealed = sealer.seal_for(organisation, content, set_id)
-    message_id = digest_text(channel.value, set_id, addressee)
-    own_leaf = leaf(
-        channel.value,
-        set_id,
-        message_id=message_id,
-        recipient=addressee,
-        content_hash=hashlib.sha256(sealed).hexdigest(),
+    message_id = digest_text(channel, set_id, addressee)
+    own_leaf = encoded_leaf(
+        _DeliveryLeaf(
+            content_hash=hashlib.sha256(sealed).hexdigest(),
+            kind=channel,
+            message_id=message_id,
+            recipient=addressee,
+            set_id=set_id,
+            v=FORMAT,
+        )
     )
     reached = channel if sealer.connected(organisation) else Channel.MANUAL
     return SealedDelivery(

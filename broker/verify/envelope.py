@@ -46,7 +46,8 @@ def check_sender(
     at: datetime.datetime | None = None,
 ) -> Rejection | None:
     """None if the topic's owner signed the envelope with a registered key that was in force `at` then."""
-    if not any(organisation == envelope.publisher for organisation, _ in keys):
+    key = keys.get((envelope.publisher, envelope.key_id))
+    if key is None and not any(organisation == envelope.publisher for organisation, _ in keys):
         return Rejection(
             "unknown_publisher",
             "the publisher has no key in the register: "
@@ -58,7 +59,6 @@ def check_sender(
             f"the record lies on the topic of {topic_owner} and is signed for another organisation: "
             "publish to your own topic",
         )
-    key = keys.get((envelope.publisher, envelope.key_id))
     if key is None:
         return Rejection(
             "bad_signature",
