@@ -17,7 +17,8 @@ import msgspec
 
 from broker.commands.errors import CommandError
 from broker.imports import read_rows
-from broker.model.codec import CodecError, decode, encode
+from broker.model.codec import CodecError
+from broker.model.plain import NOT_VALID, check_time, statement_of
 from broker.model.reference import Reference
 from broker.model.types import Action, ConcernEvent
 from broker.model.values import Rejection
@@ -26,9 +27,6 @@ STANDARD_INPUT = "-"
 RECEIVED_AT = "received_at"
 REPORTED_BY = "Reported by"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-YEARS = range(1900, 2200)
-"""Years that a date or time may lie in: outside them it is a slip of the pen."""
-NOT_VALID = "not_valid"
 
 
 class StatementLine(msgspec.Struct, frozen=True):
@@ -102,7 +100,7 @@ def _read_line(number: int, data: bytes) -> StatementLine:
         if not isinstance(plain, dict):
             raise CodecError(NOT_VALID, "it is not a JSON object")
         received_at = _moment(plain.pop(RECEIVED_AT, None))
-        statement = _statement(plain)
+        statement = statement_of(plain)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _unread(number, data, NOT_VALID, f"it is not JSON: {error}")
     except CodecError as error:
@@ -115,25 +113,6 @@ def _unread(number: int, data: bytes, reason: str, what: str) -> StatementLine:
     return StatementLine(number, data, None, None, Rejection(reason, explanation))
 
 
-def _statement(plain: dict[str, Any]) -> ConcernEvent | Action:
-    """The statement as it comes out of Kafka: checked, and times to the millisecond."""
-    kind: type[ConcernEvent | Action] = Action if "action_id" in plain else ConcernEvent
-    try:
-        value = msgspec.convert(plain, kind)
-    except (msgspec.ValidationError, OverflowError) as error:
-        raise CodecError(NOT_VALID, f"the {kind.__name__} is not valid: {error}") from None
-    for where, moment in _times(value, "$"):
-        _check_time(where, moment)
-    try:
-        return decode(encode(value), kind)
-    except CodecError:
-        raise
-    except Exception as error:  # noqa: BLE001 -- whatever the encoder cannot hold is a fault of the line
-        raise CodecError(
-            NOT_VALID, f"the {kind.__name__} holds a value that Avro cannot ({error})"
-        ) from None
-
-
 def _moment(stated: Any) -> datetime.datetime | None:
     if stated is None:
         return None
@@ -141,27 +120,8 @@ def _moment(stated: Any) -> datetime.datetime | None:
         moment = msgspec.convert(stated, datetime.datetime)
     except msgspec.ValidationError as error:
         raise CodecError(NOT_VALID, f"{RECEIVED_AT} is not a time: {error}") from None
-    _check_time(RECEIVED_AT, moment)
+    check_time(RECEIVED_AT, moment)
     return moment
-
-
-def _times(value: Any, where: str) -> Iterator[tuple[str, datetime.date]]:
-    """(path, value) of every date and time."""
-    if isinstance(value, datetime.date):
-        yield where, value
-    elif isinstance(value, tuple):
-        for index, one in enumerate(value):
-            yield from _times(one, f"{where}[{index}]")
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from _times(getattr(value, name), f"{where}.{name}")
-
-
-def _check_time(where: str, moment: datetime.date) -> None:
-    if moment.year not in YEARS:
-        raise CodecError(NOT_VALID, f"{where}: the year {moment.year} cannot be meant")
-    if isinstance(moment, datetime.datetime) and moment.tzinfo is None:
-        raise CodecError(NOT_VALID, f"{where} has no time zone: write it as 2026-11-20T09:00:00Z")
 
 
 def _reporting_force(lines: Sequence[bytes], reference: Reference) -> str:
