@@ -139,10 +139,15 @@ class Responder(HoldsKeys):
         return await whole_topic(self._settings, own, f"{kind}.v1.{own}")
 
 
-def answer_to(alert: OpenedAlert, kind: ActionKind, actor: str, **said: Any) -> Action:
-    """The signed act by which the organisation of an alert answers it; not published yet."""
+def answer_to(
+    alert: OpenedAlert, kind: ActionKind, actor: str, action_id: str | None = None, **said: Any
+) -> Action:
+    """The signed act by which the organisation of an alert answers it; not published yet.
+
+    `action_id` of an act that may be sent again; a new one without it.
+    """
     return Action(
-        action_id=str(uuid.uuid4()),
+        action_id=action_id or str(uuid.uuid4()),
         kind=kind,
         organisation=alert.content.recipient.partition(":")[0],
         actor=actor,

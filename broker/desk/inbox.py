@@ -9,27 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections import OrderedDict
-from enum import StrEnum
 from typing import Any
 
-import msgspec
-
 from broker.client.connection import assign, consumer_of, partition_of, read_to_end
-from broker.client.opening import (
-    OpenedAlert,
-    RefusedAlertError,
-    open_alert,
-    open_withdrawal,
-)
+from broker.client.opening import OpenedAlert, RefusedAlertError, open_alert, open_withdrawal
+from broker.desk.listed import Listed, Status
 from broker.desk.outbox import next_offset, note_place, note_refusal, seek
 from broker.desk.running import RunningDesk
 from broker.desk.store import DeskStore
 from broker.model.types import ActionKind
 from broker.shell.key_ring import OwnKeys
 
-OPENED_AT_ONCE = 500
-"""So many opened alerts are kept in memory; the oldest are forgotten first."""
 AT_ONCE = 500
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS alert (
@@ -49,20 +39,6 @@ COLUMNS = (
 )
 
 
-class Status(StrEnum):
-    """How far the organisation has come with an alert."""
-
-    NEW = "new"
-    """Nobody has it: the clock runs."""
-    ACKNOWLEDGED = "acknowledged"
-    CONSIDERED = "considered"
-    ACTED = "acted"
-    CLOSED = "closed"
-    """No further action, with reasons."""
-    WITHDRAWN = "withdrawn"
-    """It no longer stands."""
-
-
 AFTER = {
     ActionKind.ACKNOWLEDGE: Status.ACKNOWLEDGED,
     ActionKind.CONSIDER: Status.CONSIDERED,
@@ -71,51 +47,6 @@ AFTER = {
 }
 """What an answer makes of an alert."""
 STILL_OPEN = {Status.NEW, Status.ACKNOWLEDGED, Status.CONSIDERED}
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """An alert as a list needs it."""
-
-    alert_id: str
-    event_id: str
-    part: str
-    """Pseudonym of the child, place or group for this organisation."""
-    recipient: str
-    severity: str
-    mode: str
-    received_at: datetime.datetime
-    acknowledge_by: datetime.datetime
-    reminds_of: str | None
-    status: Status
-    sealed: bytes
-
-    def is_overdue(self, now: datetime.datetime) -> bool:
-        """Whether nobody acknowledged it in time."""
-        return self.status is Status.NEW and self.acknowledge_by < now
-
-
-class Opened:
-    """Opens alerts with the organisation's key; remembers the last few, in memory alone."""
-
-    def __init__(self, keys: OwnKeys) -> None:
-        """`keys` of the organisation."""
-        self._keys = keys
-        self._opened: OrderedDict[str, OpenedAlert] = OrderedDict()
-
-    def open(self, listed: Listed) -> OpenedAlert:
-        """The alert, its proof checked. Raises RefusedAlertError."""
-        known = self._opened.get(listed.alert_id)
-        if known is None:
-            known = self._opened[listed.alert_id] = open_alert(listed.sealed, self._keys.current())
-            if len(self._opened) > OPENED_AT_ONCE:
-                self._opened.popitem(last=False)
-        else:
-            self._opened.move_to_end(listed.alert_id)
-        return known
-
-    def forget(self, alert_id: str) -> None:
-        """Removes one from memory."""
-        self._opened.pop(alert_id, None)
 
 
 async def follow_alerts(desk: RunningDesk) -> None:

@@ -130,6 +130,15 @@ def receipts_of(store: DeskStore, statement_id: str) -> list[OpenedReceipt]:
     ]
 
 
+def receipt(store: DeskStore, receipt_id: str) -> tuple[str, OpenedReceipt]:
+    """Id of the statement and the receipt. Raises KeyError where there is none of that id."""
+    row = store.one("SELECT statement_id, content FROM receipt WHERE receipt_id = ?", (receipt_id,))
+    if row is None:
+        raise KeyError(receipt_id)
+    packed = store.at_rest.open(row[1], _place(receipt_id))
+    return str(row[0]), msgspec.msgpack.decode(packed, type=OpenedReceipt)
+
+
 async def send(desk: RunningDesk) -> None:
     """Task: publishes what waits, in order, until Kafka confirms."""
     store = desk.store

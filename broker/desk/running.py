@@ -10,9 +10,11 @@ from typing import Any
 import structlog
 
 from broker.client.connection import ClientError
+from broker.desk.listed import Opened
 from broker.desk.settings import AUDITOR, DeskSettings
 from broker.desk.store import DeskStore
 from broker.model.reference import Reference
+from broker.shell.key_ring import OwnKeys
 from broker.shell.keys import DESK, KeysError
 from broker.shell.settings import Settings
 
@@ -38,6 +40,7 @@ class RunningDesk:
         """Told when something arrived: long polls and live pages wait for it."""
         self.connected = False
         """Whether the desk's tasks reach Kafka now."""
+        self._opened: Opened | None = None
 
     @property
     def organisation(self) -> str:
@@ -60,6 +63,13 @@ class RunningDesk:
     def is_duty_desk(self) -> bool:
         """Whether it is the broker's own duty desk, where reviews are decided."""
         return self.organisation == DESK
+
+    @property
+    def opened(self) -> Opened:
+        """Opens alerts with the organisation's key. Raises KeysError where it has none here."""
+        if self._opened is None:
+            self._opened = Opened(OwnKeys(self.settings.keys_dir, self.organisation))
+        return self._opened
 
     async def tell_changed(self) -> None:
         """Wakes who waits for something to arrive."""
