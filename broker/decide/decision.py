@@ -255,6 +255,7 @@ def _refused(
     facts: PartFacts, candidate: Candidate, outcome: Outcome, reasons: tuple[str, ...]
 ) -> Decision:
     """Nothing is shown, for a reason that holds for the whole part."""
-    withheld = tuple((field, reasons[0]) for field in (*facts.present, *facts.equality))
+    reason = reasons[0]
+    withheld = tuple([(field, reason) for field in (*facts.present, *facts.equality)])
     mode = CONTENT if outcome is Outcome.REVIEW else None
     return Decision(candidate, outcome, mode, (), withheld, reasons, ())

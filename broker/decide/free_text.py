@@ -75,44 +75,35 @@ class _Words:
     """Words that are about to leave, in the forms in which they are looked through, each made once."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.folded = _folded(text)
-
-    @cached_property
-    def plain(self) -> str:
-        return f" {_plain_of(self.folded)} "
-
-    @cached_property
-    def run_together(self) -> str:
+        folded = _folded(text)
+        self.plain = f" {_plain_of(folded)} "
+        self.run_together = folded.translate(RUN_TOGETHER)
         """Letters and digits alone."""
-        return self.folded.translate(RUN_TOGETHER)
-
-    @cached_property
-    def capitalised(self) -> set[str]:
-        return _capitalised(self.text)
+        self.capitalised = _capitalised(text)
+        self._text = text
 
     @cached_property
     def postcodes(self) -> set[str]:
-        return _postcodes(self.text)
+        return _postcodes(self._text)
 
 
 class _Kept(msgspec.Struct, frozen=True):
     """What must not be in the words: whole phrases in any case, and names with their capital."""
 
     phrases: frozenset[str]
+    """With a space on either side."""
     names: frozenset[str]
     numbers: frozenset[str]
     postcodes: frozenset[str]
 
     def within(self, words: _Words) -> bool:
         """True if any of it is in `words`."""
-        if any(f" {one} " in words.plain for one in self.phrases):
-            return True
-        if self.names and not self.names.isdisjoint(words.capitalised):
-            return True
-        if self.postcodes and not self.postcodes.isdisjoint(words.postcodes):
-            return True
-        return bool(self.numbers) and any(one in words.run_together for one in self.numbers)
+        return (
+            any(map(words.plain.__contains__, self.phrases))
+            or not self.names.isdisjoint(words.capitalised)
+            or any(map(words.run_together.__contains__, self.numbers))
+            or bool(self.postcodes and not self.postcodes.isdisjoint(words.postcodes))
+        )
 
 
 class Reading:
@@ -210,8 +201,8 @@ def _kept(stated: _Stated, seen: _Seen) -> _Kept:
     tokens = {token for one in stated.names for token in one.split()}
     return _Kept(
         phrases=frozenset(
-            [one for one in stated.names if one and not set(one.split()) <= seen.tokens]
-            + [one for one in stated.lines if one not in seen.plain]
+            [f" {one} " for one in stated.names if one and not set(one.split()) <= seen.tokens]
+            + [f" {one} " for one in stated.lines if one not in seen.plain]
         ),
         names=frozenset(token for token in tokens - seen.tokens if len(token) >= SHORTEST_NAME),
         numbers=stated.numbers,

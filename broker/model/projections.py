@@ -206,7 +206,7 @@ CAN_LEAVE: frozenset[str] = DERIVED_FIELDS | {
 
 def event_values(event: ConcernEvent) -> tuple[Any, ...]:
     """The statement's own values, in the order of EVENT_NAMES."""
-    return tuple(build(event) for build in EVENT_PROJECTIONS.values())
+    return tuple([build(event) for build in EVENT_PROJECTIONS.values()])
 
 
 def subject_values(event: ConcernEvent, subject: Subject) -> tuple[Any, ...]:
