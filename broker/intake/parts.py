@@ -120,21 +120,18 @@ def parts_of(
     keys = part_keys(event)
     decide_parts: list[Part] = []
     moves: list[Part] = []
-    for key, resolution in zip(keys, seen.resolutions, strict=True):
+    known = seen.parts or seen_parts(event, keys, seen.resolutions)
+    for key, resolution, own in zip(keys, seen.resolutions, known, strict=True):
         if resolution.token == GONE:
             continue  # read again after its subject was erased: it had been sent before
-        identity = part_id(event.publisher, event.event_id, event.version, resolution.token)
-        index = key.subject_index
         part = Part(
-            part_id=identity,
+            part_id=own.part_id,
             event_id=event.event_id,
             version=event.version,
             publisher=event.publisher,
             kind=key.kind,
             part_key=resolution.token,
-            subject_ref=None
-            if index is None
-            else subject_name(event.publisher, event.subjects[index].subject_ref),
+            subject_ref=own.subject_ref,
             part_count=len(keys),
             received_at=seen.received_at,
             source_topic=seen.source.topic,
@@ -143,7 +140,9 @@ def parts_of(
             receipt_set_id=seen.set_id,
             flags=seen.flags,
             sealed=seal(
-                parts_key, pack(SealedPart(encoded, statement(index))), part_binding(identity)
+                parts_key,
+                pack(SealedPart(encoded, statement(key.subject_index))),
+                part_binding(own.part_id),
             ),
         )
         decide_parts.append(part)

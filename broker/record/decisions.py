@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -39,6 +39,7 @@ from broker.record.leaves import (
     encoded_leaf,
     leaf,
     leaf_hash,
+    message_id,
     milliseconds,
     sealed_delivery,
 )
@@ -126,8 +127,8 @@ class _Given(msgspec.Struct, frozen=True):
     prover: Prover
     acknowledge_by: datetime.datetime
     """When an alert must be acknowledged."""
-    review_by: datetime.datetime
-    """When a person must have looked."""
+    due: Mapping[Outcome, int]
+    """The same in milliseconds, and when a person must have looked; none for a refusal."""
 
 
 def decision_record(
@@ -147,6 +148,8 @@ def decision_record(
     facts = seal(subject_key, _facts(linked, past), b"facts\n" + set_id.encode())
     held = _rows(linked, weight, decided) | {"subject_tag": subject_tag(subject_key)}
     rows = sealer.seal_rows(canonical_json(held), set_id)
+    acknowledged = acknowledge_by(event.severity, event.when, part.received_at)
+    looked_at = review_by(event.severity, event.when, part.received_at)
     given = _Given(
         linked=linked,
         weight=weight,
@@ -154,8 +157,11 @@ def decision_record(
         sealer=sealer,
         set_id=set_id,
         prover=Prover(part),
-        acknowledge_by=acknowledge_by(event.severity, event.when, part.received_at),
-        review_by=review_by(event.severity, event.when, part.received_at),
+        acknowledge_by=acknowledged,
+        due={
+            Outcome.PERMIT: milliseconds(acknowledged),
+            Outcome.REVIEW: milliseconds(looked_at),
+        },
     )
     deliveries: list[SealedDelivery] = []
     leaves: list[bytes] = []
@@ -226,18 +232,11 @@ def _decision_leaf(given: _Given, decision: Decision, number: int, sent: Sent) -
             recipient_leaf=leaf_hash(delivery.leaf) if delivery else None,
             channel=delivery.channel if delivery else None,
             message_id=delivery.message_id if delivery else None,
-            due=None if sent.receipt else _due(given, decision.outcome),
+            due=None if sent.receipt else given.due.get(decision.outcome),
             receipt=leaf_hash(sent.receipt.leaf) if sent.receipt else msgspec.UNSET,
             reminds_of=decision.reminds_of or msgspec.UNSET,
         )
     )
-
-
-def _due(given: _Given, outcome: Outcome) -> int | None:
-    """When an alert must be acknowledged, or a person must have looked; None for a refusal."""
-    if outcome is Outcome.PERMIT:
-        return milliseconds(given.acknowledge_by)
-    return milliseconds(given.review_by) if outcome is Outcome.REVIEW else None
 
 
 def _closing_leaf(
@@ -275,12 +274,13 @@ def _alert(given: _Given, one: Decided) -> SealedDelivery:
     part, decision, weight = given.linked.part, one.decision, given.weight
     candidate, sealer = decision.candidate, given.sealer
     in_full = decision.mode == Mode.CONTENT
-    alert_id = digest_text(Channel.ALERT, given.set_id, candidate.recipient)
+    recipient = candidate.recipient
+    alert_id = message_id(Channel.ALERT, given.set_id, recipient)
     content = AlertContent(
         alert_id=alert_id,
         event_id=part.event.event_id,
         part=one.pseudonym or sealer.pairwise(candidate.organisation, part.part_key),
-        recipient=candidate.recipient,
+        recipient=recipient,
         capacity=candidate.capacity,
         mode=Mode.CONTENT if in_full else Mode.EXISTENCE,
         released=given.prover.fields(decision, one.released),
@@ -294,7 +294,7 @@ def _alert(given: _Given, one: Decided) -> SealedDelivery:
         decided_at=part.received_at,
         policy_bundle=given.hashes.bundle,
         marking=part.event.marking,
-        reply=reply_code(_reply_to(part, candidate.recipient, alert_id), sealer),
+        reply=reply_code(_reply_to(part, recipient, alert_id), sealer),
         reminds_of=decision.reminds_of,
     )
     return sealed_delivery(
@@ -302,8 +302,9 @@ def _alert(given: _Given, one: Decided) -> SealedDelivery:
         Channel.ALERT,
         candidate.organisation,
         given.set_id,
-        candidate.recipient,
+        recipient,
         encode(content),
+        alert_id,
     )
 
 

@@ -63,6 +63,11 @@ def source_of(position: SourcePosition) -> dict[str, Any]:
     }
 
 
+def message_id(channel: Channel, set_id: str, addressee: str) -> str:
+    """By which an alert, a receipt or another message is known."""
+    return digest_text(channel, set_id, addressee)
+
+
 def sealed_delivery(
     sealer: Sealer,
     channel: Channel,
@@ -70,19 +75,22 @@ def sealed_delivery(
     set_id: str,
     addressee: str,
     content: bytes,
+    made_id: str = "",
 ) -> SealedDelivery:
     """Sealed content for one organisation and the leaf of its own log.
+
+    `made_id` is its `message_id`, where that was made before.
 
     An organisation that is not connected is served through the `manual` channel: the duty desk
     opens it and passes it on by telephone, so that nobody is left out for want of a connection.
     """
     key, sealed = sealer.seal_for(organisation, content, set_id)
-    message_id = digest_text(channel, set_id, addressee)
+    own_id = made_id or message_id(channel, set_id, addressee)
     own_leaf = encoded_leaf(
         _DeliveryLeaf(
             content_hash=hashlib.sha256(sealed).hexdigest(),
             kind=channel,
-            message_id=message_id,
+            message_id=own_id,
             recipient=addressee,
             set_id=set_id,
             v=FORMAT,
@@ -92,7 +100,7 @@ def sealed_delivery(
     return SealedDelivery(
         recipient=organisation,
         channel=reached,
-        message_id=message_id,
+        message_id=own_id,
         leaf=own_leaf,
         key_id=key.key_id,
         wrapped_key=key.wrapped,
