@@ -95,6 +95,13 @@ def read_shards(ledger_dir: Path) -> tuple[ShardFiles, ...]:
     return tuple(_read_shard(ledger_dir / one) for one in expected)
 
 
+def read_log(folder: Path) -> LogFiles:
+    """One log that stands by itself, between two of its publications. Raises BadLedgerError."""
+    if not folder.is_dir():
+        raise BadLedgerError(f"{folder}: there is no such folder, so no log to verify")
+    return _read_shard(folder).log
+
+
 def read_checkpoints(shard: Path) -> Checkpoints:
     """The checkpoints of all logs of a shard, as they lie now. Raises OSError."""
     folders = [shard, *_recipients(shard).values()]

@@ -22,12 +22,16 @@ from litestar.middleware.session.server_side import (
 from litestar.response import Redirect, Response, Template
 from litestar.security.session_auth import SessionAuth
 from litestar.static_files import create_static_files_router
-from litestar.status_codes import HTTP_401_UNAUTHORIZED, HTTP_403_FORBIDDEN
+from litestar.status_codes import (
+    HTTP_401_UNAUTHORIZED,
+    HTTP_403_FORBIDDEN,
+    HTTP_503_SERVICE_UNAVAILABLE,
+)
 from litestar.stores.file import FileStore
 from litestar.stores.memory import MemoryStore
 from litestar.template import TemplateConfig
 
-from broker.desk import signing_in
+from broker.desk import consultations, signing_in
 from broker.desk.headers import refuse_other_sites, with_headers
 from broker.desk.pages import STATIC, engine, page
 from broker.desk.parts import OF_AUDITORS, OF_DUTY_DESK, OF_ORGANISATION, DeskPart
@@ -64,11 +68,17 @@ MESSAGES = {
         "If you typed the address, check it. Alerts older than Kafka keeps are no longer here.",
     ),
     429: ("Too many requests", "Wait a minute, then try again. Nothing that you had sent is lost."),
+    503: (
+        "This cannot be shown now",
+        "Try again in a minute. What you had written is kept. If it happens again, tell the operators.",
+    ),
     500: (
         "Something went wrong",
         "Try again. What you had written is kept. If it happens again, tell the operators.",
     ),
 }
+SAID_WHY = {HTTP_403_FORBIDDEN, HTTP_503_SERVICE_UNAVAILABLE}
+"""Refusals whose own sentence the page says."""
 log = structlog.get_logger()
 
 
@@ -89,7 +99,7 @@ def build(own: DeskSettings, settings: Settings) -> Litestar:
     at_rest = AtRest.of(settings.keys_dir, own.organisation)
     store = DeskStore(folder, at_rest, [schema for part in parts for schema in part.schemas])
     desk = RunningDesk(own, settings, reference, store)
-    return _application(desk, parts, folder)
+    return application_of(desk, parts, folder)
 
 
 def parts_of(own: DeskSettings, settings: Settings) -> Sequence[DeskPart]:
@@ -107,7 +117,8 @@ def parts_of(own: DeskSettings, settings: Settings) -> Sequence[DeskPart]:
     return OF_DUTY_DESK if probe.is_duty_desk else OF_ORGANISATION
 
 
-def _application(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -> Litestar:
+def application_of(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -> Litestar:
+    """A desk of these parts; sessions lie in `folder`."""
     secure = desk.own.base_url.startswith("https://")
     # Browsers share cookies between the ports of one machine: each desk has names of its own.
     mark = hashlib.sha256(desk.organisation.encode()).hexdigest()[:8]
@@ -154,8 +165,9 @@ def _application(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -> 
                 rate_limit=("minute", desk.own.requests_a_minute), exclude=["^/static", "^/healthz"]
             ).middleware
         ],
-        before_request=refuse_other_sites,
-        before_send=[with_headers],
+        before_request=_before,
+        after_request=consultations.before_it_leaves,
+        before_send=[with_headers, consultations.before_a_piece_leaves],
         template_config=TemplateConfig(instance=engine()),
         exception_handlers={HTTPException: _explained, Exception: _unexpected},
         stores={
@@ -163,11 +175,19 @@ def _application(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -> 
             "rate_limit": MemoryStore(),
         },
         dependencies={"desk": Provide(lambda: desk, sync_to_thread=False)},
-        lifespan=[lambda _: with_tasks(desk, tasks)],
+        lifespan=[
+            lambda _: desk.consultations.open_until_end(),
+            lambda _: with_tasks(desk, tasks),
+        ],
         openapi_config=None,
         logging_config=None,
         state=State({"desk": desk}),
     )
+
+
+async def _before(request: Request[Any, Any, Any]) -> None:
+    await refuse_other_sites(request)
+    await consultations.asked(request)
 
 
 @get("/")
@@ -192,7 +212,7 @@ def _explained(
     if error.status_code == HTTP_401_UNAUTHORIZED and request.method == "GET":
         return Redirect(f"/sign-in?next={quote(request.url.path)}", status_code=303)
     title, what = MESSAGES.get(error.status_code, MESSAGES[500])
-    said = error.detail if error.status_code == HTTP_403_FORBIDDEN else ""
+    said = error.detail if error.status_code in SAID_WHY else ""
     return page(request, "error", error.status_code, title=title, what=what, said=said)
 
 

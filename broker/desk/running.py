@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from broker.client.connection import ClientError
+from broker.desk.consultation_log import ConsultationLog
 from broker.desk.listed import Opened
 from broker.desk.settings import AUDITOR, DeskSettings
 from broker.desk.store import DeskStore
@@ -36,6 +37,8 @@ class RunningDesk:
         self.settings = settings
         self.reference = reference
         self.store = store
+        self.consultations = ConsultationLog.of(own, settings)
+        """Who looked at what."""
         self.changed = asyncio.Condition()
         """Told when something arrived: long polls and live pages wait for it."""
         self.connected = False

@@ -81,7 +81,7 @@ def desks(running: Broker) -> Iterator[OpenDesk]:
     for process, _ in opened.values():
         process.terminate()
     for process, _ in opened.values():
-        process.wait(20)
+        process.wait(60)
 
 
 def in_thread(work: Callable[[], object]) -> object:

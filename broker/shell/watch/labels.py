@@ -19,9 +19,14 @@ NO_MODE = "none"
 MOST_SHARDS = 256
 ALARMS = (
     "batch_not_sent",
+    "consultation_unwritten",
+    "desk_page_failed",
+    "desk_task_ended",
+    "desk_without_kafka",
     "figures_not_served",
     "kafka_not_answering",
     "leases_unreachable",
+    "log_of_desk_unpublished",
     "not_processed",
     "part_forgotten",
     "policy_error",
