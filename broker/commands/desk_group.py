@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
+from broker.commands.errors import CommandError
 from broker.commands.words import (
+    FAILED,
     MARKUP,
     Json,
+    complain,
     examples,
     say,
     settings_in_force,
@@ -20,9 +23,20 @@ from broker.commands.words import (
     write,
 )
 
+if TYPE_CHECKING:
+    from broker.desk.store import DeskStore
+
 Whose = Annotated[
     str, typer.Argument(metavar="ORG", help="Whose desk: a code, DUTY-DESK or AUDITOR.")
 ]
+SystemName = Annotated[str, typer.Argument(metavar="NAME", help="What the system is called.")]
+Right = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--may", help="publish, read, answer or webhooks; repeatable. Default: publish, read."
+    ),
+]
+Days = Annotated[int, typer.Option("--days", min=1, max=400, help="It ends after so many days.")]
 Port = Annotated[int | None, typer.Option("--port", help="Port; default: BROKER_DESK_PORT.")]
 desk_app = typer.Typer(
     no_args_is_help=True,
@@ -117,3 +131,63 @@ def desk_verify(
         write({"origin": found.origin, "entries": found.entries, "root": found.root})
     else:
         say(found.line())
+
+
+@desk_app.command(
+    "token", epilog=examples("broker desk token SCH-SW-001 case-system --may publish --may read")
+)
+def desk_token(organisation: Whose, name: SystemName, may: Right = None, days: Days = 365) -> None:
+    """Make a token for one system of the organisation. It is shown once; the one before it ends."""
+    import datetime
+
+    from broker.desk.tokens import May, make_token
+
+    try:
+        rights = tuple(May(one) for one in may or ("publish", "read"))
+    except ValueError:
+        raise CommandError(f"--may is one of {', '.join(May)}") from None
+    store = _store(organisation)
+    now = datetime.datetime.now(datetime.UTC)
+    say(make_token(store, name, rights, days=days, now=now))
+    complain(
+        f"Keep it now: it is not shown again. It may {', '.join(rights)} and ends in {days} days."
+    )
+
+
+@desk_app.command("tokens", epilog=examples("broker desk tokens SCH-SW-001"))
+def desk_tokens(organisation: Whose, as_json: Json = False) -> None:
+    """List the tokens of an organisation's systems, without the tokens themselves."""
+    from rich.table import Table
+
+    from broker.desk.tokens import tokens
+
+    found = tokens(_store(organisation))
+    if as_json:
+        write(*(msgspec.to_builtins(one) for one in found))
+        return
+    table = Table("system", "may", "made", "ends", box=None, pad_edge=False)
+    for one in found:
+        rights = ", ".join(one.may)
+        table.add_row(one.name, rights, f"{one.made_at:%d %b %Y}", f"{one.expires_at:%d %b %Y}")
+    terminal().print(table if found else "No system has a token.")
+
+
+@desk_app.command("revoke", epilog=examples("broker desk revoke SCH-SW-001 case-system"))
+def desk_revoke(organisation: Whose, name: SystemName) -> None:
+    """End a system's token at once."""
+    from broker.desk.tokens import revoke
+
+    if not revoke(_store(organisation), name):
+        complain(
+            f"{organisation} has no token called {name}: see `broker desk tokens {organisation}`"
+        )
+        raise typer.Exit(FAILED)
+    say(f"The token {name} is worth nothing any more.")
+
+
+def _store(organisation: str) -> DeskStore:
+    """The desk's database; a desk that runs sees what is changed in it at once."""
+    from broker.desk.app import store_of
+    from broker.desk.settings import DeskSettings
+
+    return store_of(DeskSettings(organisation=organisation), settings_in_force())

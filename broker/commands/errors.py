@@ -8,6 +8,8 @@ EXPECTED = {
     "broker.auditor.report": ("BadLedgerError",),
     "broker.client.connection": ("ClientError",),
     "broker.commands.errors": ("CommandError",),
+    "broker.desk.app": ("DeskError",),
+    "broker.desk.store": ("DeskStoreError",),
     "broker.imports.police_uk": ("NotPoliceUkError",),
     "broker.ledger": ("LedgerError",),
     "broker.policies": ("PolicyFileError",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,7 +32,8 @@ from litestar.stores.file import FileStore
 from litestar.stores.memory import MemoryStore
 from litestar.template import TemplateConfig
 
-from broker.desk import consultations, signing_in
+from broker.desk import consultations, description, signing_in
+from broker.desk.api import as_problem
 from broker.desk.headers import refuse_other_sites, with_headers
 from broker.desk.pages import STATIC, engine, page
 from broker.desk.parts import OF_AUDITORS, OF_DUTY_DESK, OF_ORGANISATION, DeskPart
@@ -94,12 +96,15 @@ def build(own: DeskSettings, settings: Settings) -> Litestar:
             "BROKER_DESK_DEVELOPMENT and set BROKER_DESK_OIDC_ISSUER"
         )
     reference = load_reference(settings.codesets_dir, settings.organisations_dir)
-    parts = parts_of(own, settings)
-    folder = own.folder(settings.data_dir)
+    desk = RunningDesk(own, settings, reference, store_of(own, settings))
+    return application_of(desk, parts_of(own, settings), own.folder(settings.data_dir))
+
+
+def store_of(own: DeskSettings, settings: Settings) -> DeskStore:
+    """The database of a desk, with the tables of its parts. Raises what `parts_of` does, DeskStoreError."""
+    schemas = [schema for part in parts_of(own, settings) for schema in part.schemas]
     at_rest = AtRest.of(settings.keys_dir, own.organisation)
-    store = DeskStore(folder, at_rest, [schema for part in parts for schema in part.schemas])
-    desk = RunningDesk(own, settings, reference, store)
-    return application_of(desk, parts, folder)
+    return DeskStore(own.folder(settings.data_dir), at_rest, schemas)
 
 
 def parts_of(own: DeskSettings, settings: Settings) -> Sequence[DeskPart]:
@@ -147,6 +152,7 @@ def application_of(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -
         route_handlers=[
             home,
             healthz,
+            description.openapi,
             signing_in.sign_in,
             signing_in.signed_in,
             signing_in.sign_out,
@@ -179,7 +185,8 @@ def application_of(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -
             lambda _: desk.consultations.open_until_end(),
             lambda _: with_tasks(desk, tasks),
         ],
-        openapi_config=None,
+        openapi_config=description.config(version("safeguarding-broker")),
+        include_in_schema=False,
         logging_config=None,
         state=State({"desk": desk}),
     )
@@ -209,6 +216,8 @@ def _explained(
     request: Request[Any, Any, Any], error: HTTPException
 ) -> Response[Any] | Redirect | Template:
     """What went wrong in words, and what to do; who is not signed in is sent to do so and comes back."""
+    if request.url.path.startswith("/api/"):
+        return as_problem(request, error)
     if error.status_code == HTTP_401_UNAUTHORIZED and request.method == "GET":
         return Redirect(f"/sign-in?next={quote(request.url.path)}", status_code=303)
     title, what = MESSAGES.get(error.status_code, MESSAGES[500])

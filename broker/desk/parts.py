@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from broker.desk import inbox, outbox
+from broker.desk import api, api_webhooks, inbox, news, outbox, tokens, webhooks
 from broker.desk.running import Task
 
 
@@ -26,6 +26,11 @@ MAIL = DeskPart(
     schemas=(outbox.SCHEMA, inbox.SCHEMA),
     tasks=(outbox.send, outbox.follow_receipts, inbox.follow_alerts),
 )
-OF_ORGANISATION: tuple[DeskPart, ...] = (MAIL,)
-OF_DUTY_DESK: tuple[DeskPart, ...] = (MAIL,)
+DOOR = DeskPart(
+    handlers=(api.ROUTER, api_webhooks.ROUTER),
+    schemas=(news.SCHEMA, tokens.SCHEMA, webhooks.SCHEMA),
+    tasks=(webhooks.deliver,),
+)
+OF_ORGANISATION: tuple[DeskPart, ...] = (MAIL, DOOR)
+OF_DUTY_DESK: tuple[DeskPart, ...] = (MAIL, DOOR)
 OF_AUDITORS: tuple[DeskPart, ...] = ()

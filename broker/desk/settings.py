@@ -36,6 +36,11 @@ class DeskSettings(BaseSettings):
         30, ge=1, description="A session ends after so long without a request."
     )
     session_hours: int = Field(10, ge=1, description="A session ends after so long at the latest.")
+    webhook_hosts: str = Field(
+        "",
+        description="Hosts, by commas, that the organisation's webhooks may lead to, each `host` or "
+        "`host:port`; none without it. In development also 127.0.0.1.",
+    )
     requests_a_minute: int = Field(300, ge=10, description="More from one address are refused.")
 
     def folder(self, data_dir: Path) -> Path:
