@@ -81,18 +81,28 @@ class Desk(HoldsKeys):
         return await self._publisher.publish_and_wait(action)
 
     def _opened(self, value: bytes) -> HeldPart:
-        try:
-            held = decode(value, Held)
-            organisation = self._keys.identity.organisation
-            own = (self._keys.sealing_key, *self._keys.earlier_sealing)
-            key = unwrap(organisation, held.key_id, held.wrapped_key, *own)
-            packed = unpad(unseal(key, held.sealed, held_binding(held.part_id, held.round)))
-            content = msgspec.msgpack.decode(packed, type=HeldContent)
-            return HeldPart(content, decode(content.event, ConcernEvent))
-        except (CodecError, SealError, InvalidTag, ValueError):
-            raise ClientError(
-                "the queue cannot be opened with these keys: it is sealed to the duty desk"
-            ) from None
+        return open_held(value, self._keys)
+
+
+def open_held(value: bytes, keys: AgencyKeys) -> HeldPart:
+    """A record of the queue, opened with the desk's keys. Raises ClientError where they do not."""
+    try:
+        held = decode(value, Held)
+        organisation = keys.identity.organisation
+        key = unwrap(
+            organisation,
+            held.key_id,
+            held.wrapped_key,
+            keys.sealing_key,
+            *keys.earlier_sealing,
+        )
+        packed = unpad(unseal(key, held.sealed, held_binding(held.part_id, held.round)))
+        content = msgspec.msgpack.decode(packed, type=HeldContent)
+        return HeldPart(content, decode(content.event, ConcernEvent))
+    except (CodecError, SealError, InvalidTag, ValueError):
+        raise ClientError(
+            "the queue cannot be opened with these keys: it is sealed to the duty desk"
+        ) from None
 
 
 def new_act_id() -> str:

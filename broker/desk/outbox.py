@@ -20,7 +20,7 @@ from broker.client.publisher import Publisher
 from broker.desk.running import RunningDesk
 from broker.desk.store import DeskStore
 from broker.model.codec import decode, encode
-from broker.model.types import Action, ConcernEvent, IntakeOutcome
+from broker.model.types import Action, ActionKind, ConcernEvent, IntakeOutcome
 from broker.shell.key_ring import OwnKeys
 
 LOOK_AGAIN_S = 0.05
@@ -116,6 +116,12 @@ def concerns(store: DeskStore, *, limit: int, before: int | None = None) -> list
 def acts_about(store: DeskStore, about: str) -> list[Queued]:
     """Every act about one alert or part, in order."""
     return _queued(store, "WHERE about = ? AND kind <> 'concern' ORDER BY number", (about,))
+
+
+def acts_of(store: DeskStore, *kinds: ActionKind) -> list[Queued]:
+    """Every act of these kinds, in order."""
+    marks = ", ".join("?" * len(kinds))
+    return _queued(store, f"WHERE kind IN ({marks}) ORDER BY number", tuple(kinds))
 
 
 def receipts_of(store: DeskStore, statement_id: str) -> list[OpenedReceipt]:

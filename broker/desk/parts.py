@@ -6,7 +6,17 @@ from typing import Any
 
 import msgspec
 
-from broker.desk import api, api_webhooks, inbox, news, outbox, tokens, webhooks
+from broker.desk import (
+    api,
+    api_webhooks,
+    break_glass,
+    inbox,
+    news,
+    outbox,
+    review,
+    tokens,
+    webhooks,
+)
 from broker.desk.running import Task
 
 
@@ -31,6 +41,9 @@ DOOR = DeskPart(
     schemas=(news.SCHEMA, tokens.SCHEMA, webhooks.SCHEMA),
     tasks=(webhooks.deliver,),
 )
+REVIEW = DeskPart(
+    handlers=(*review.HANDLERS, *break_glass.HANDLERS), schemas=review.SCHEMAS, tasks=review.TASKS
+)
 OF_ORGANISATION: tuple[DeskPart, ...] = (MAIL, DOOR)
-OF_DUTY_DESK: tuple[DeskPart, ...] = (MAIL, DOOR)
+OF_DUTY_DESK: tuple[DeskPart, ...] = (MAIL, DOOR, REVIEW)
 OF_AUDITORS: tuple[DeskPart, ...] = ()
