@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from broker.client.connection import assign, consumer_of, partition_of, read_to_end
@@ -21,13 +22,19 @@ from broker.model.types import ActionKind
 from broker.shell.key_ring import OwnKeys
 
 AT_ONCE = 500
-SCHEMA = """
+DUE_FIRST = "(CASE WHEN open < 1 THEN -acknowledge_by ELSE acknowledge_by END)"
+"""Among alerts of one rank: what is due first; of those that have ended, the newest."""
+ORDER = f"ORDER BY open DESC, {DUE_FIRST}, alert_id"
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS alert (
     alert_id TEXT PRIMARY KEY, offset INTEGER NOT NULL, event_id TEXT NOT NULL, part TEXT NOT NULL,
     recipient TEXT NOT NULL, severity TEXT NOT NULL, mode TEXT NOT NULL, received_at REAL NOT NULL,
     acknowledge_by REAL NOT NULL, reminds_of TEXT, sealed BLOB NOT NULL,
-    status TEXT NOT NULL DEFAULT 'new', open INTEGER NOT NULL DEFAULT 1);
-CREATE INDEX IF NOT EXISTS alert_open ON alert (open DESC, acknowledge_by, alert_id);
+    status TEXT NOT NULL DEFAULT 'new', open INTEGER NOT NULL DEFAULT 2);
+CREATE INDEX IF NOT EXISTS alert_rank ON alert (open DESC, {DUE_FIRST}, alert_id);
+CREATE INDEX IF NOT EXISTS alert_status ON alert (status);
+CREATE INDEX IF NOT EXISTS alert_offset ON alert (offset);
+CREATE INDEX IF NOT EXISTS alert_reminds ON alert (reminds_of) WHERE reminds_of IS NOT NULL;
 CREATE INDEX IF NOT EXISTS alert_part ON alert (part, received_at);
 CREATE INDEX IF NOT EXISTS alert_event ON alert (event_id);
 CREATE TABLE IF NOT EXISTS withdrawn (
@@ -46,7 +53,24 @@ AFTER = {
     ActionKind.NO_FURTHER_ACTION: Status.CLOSED,
 }
 """What an answer makes of an alert."""
-STILL_OPEN = {Status.NEW, Status.ACKNOWLEDGED, Status.CONSIDERED}
+RANK = {
+    Status.NEW: 2,
+    Status.ACKNOWLEDGED: 1,
+    Status.CONSIDERED: 1,
+    Status.ACTED: 0,
+    Status.CLOSED: 0,
+    Status.WITHDRAWN: -1,
+}
+"""Column `open`: nobody has it, somebody has it, it has ended, it no longer stands."""
+CHOICES = {
+    "all": "1",
+    "overdue": f"open = 2 AND {DUE_FIRST} < ?",
+    "new": "open = 2",
+    "open": "open >= 1",
+    "answered": "open = 0",
+    "withdrawn": "open = -1",
+}
+"""What an inbox can be narrowed to."""
 
 
 async def follow_alerts(desk: RunningDesk) -> None:
@@ -75,14 +99,66 @@ async def follow_alerts(desk: RunningDesk) -> None:
 def listed(
     store: DeskStore, *, limit: int, offset: int = 0, status: str | None = None
 ) -> list[Listed]:
-    """A page of alerts: what is open first, of that what is due first (so what is overdue leads)."""
+    """A page of alerts: what nobody has leads, of that what is due first (so overdue ones lead)."""
     where = "WHERE status = ?" if status else ""
     values: tuple[Any, ...] = (status,) if status else ()
     return _listed(
         store,
-        f"{where} ORDER BY open DESC, acknowledge_by, alert_id LIMIT ? OFFSET ?",
+        f"{where} {ORDER} LIMIT ? OFFSET ?",
         (*values, limit, offset),
     )
+
+
+def chosen(
+    store: DeskStore, choice: str, now: datetime.datetime, *, limit: int, offset: int = 0
+) -> list[Listed]:
+    """A page of the alerts of one of CHOICES, in the order of `listed`."""
+    moment = (now.timestamp(),) if choice == "overdue" else ()
+    clause = f"WHERE {CHOICES[choice]} {ORDER} LIMIT ? OFFSET ?"
+    return _listed(store, clause, (*moment, limit, offset))
+
+
+def how_many(store: DeskStore, now: datetime.datetime) -> dict[str, int]:
+    """Choice -> how many alerts it shows."""
+    ranks = {
+        rank: int(count)
+        for rank, count in store.all("SELECT open, count(*) FROM alert GROUP BY open")
+    }
+    new, somebody, ended, gone = (ranks.get(rank, 0) for rank in (2, 1, 0, -1))
+    return {
+        "all": new + somebody + ended + gone,
+        "overdue": counts_overdue(store, now),
+        "new": new,
+        "open": new + somebody,
+        "answered": ended,
+        "withdrawn": gone,
+    }
+
+
+def counts_overdue(store: DeskStore, now: datetime.datetime) -> int:
+    """How many alerts nobody acknowledged in time."""
+    where = CHOICES["overdue"]
+    query = f"SELECT count(*) FROM alert WHERE {where}"  # noqa: S608 -- of CHOICES, no input
+    (overdue,) = store.one(query, (now.timestamp(),))
+    return int(overdue)
+
+
+def newest(store: DeskStore) -> int:
+    """Kafka offset of the newest alert; -1 where there is none."""
+    (offset,) = store.one("SELECT max(offset) FROM alert")
+    return -1 if offset is None else int(offset)
+
+
+def arrived_since(store: DeskStore, offset: int) -> int:
+    """How many alerts came after that offset."""
+    (count,) = store.one("SELECT count(*) FROM alert WHERE offset > ?", (offset,))
+    return int(count)
+
+
+def refused(store: DeskStore) -> list[tuple[str, int, str, str]]:
+    """Topic, offset, failed check and explanation of every message that must not be shown."""
+    query = "SELECT topic, offset, check_failed, explanation FROM refused ORDER BY topic, offset"
+    return [(str(one[0]), int(one[1]), str(one[2]), str(one[3])) for one in store.all(query)]
 
 
 def find(store: DeskStore, alert_id: str) -> Listed | None:
@@ -99,10 +175,7 @@ def of_child(store: DeskStore, part: str) -> list[Listed]:
 def counts(store: DeskStore, now: datetime.datetime) -> dict[str, int]:
     """How many alerts there are of each status, and `overdue`."""
     found = dict(store.all("SELECT status, count(*) FROM alert GROUP BY status"))
-    (overdue,) = store.one(
-        "SELECT count(*) FROM alert WHERE status = 'new' AND acknowledge_by < ?", (now.timestamp(),)
-    )
-    return {**{one.value: 0 for one in Status}, **found, "overdue": overdue}
+    return {**{one.value: 0 for one in Status}, **found, "overdue": counts_overdue(store, now)}
 
 
 def withdrawal_of(store: DeskStore, alert_id: str) -> tuple[str, datetime.datetime] | None:
@@ -120,6 +193,47 @@ def answered(store: DeskStore, alert_id: str, kind: ActionKind) -> None:
     order = list(Status)
     if order.index(new) > order.index(current.status) or kind is ActionKind.ACT:
         _set_status(store, alert_id, new)
+
+
+def settle(store: DeskStore, alert_id: str) -> None:
+    """Sets the status of an alert anew from the answers that stand: one that was refused counts no more.
+
+    An answer to an alert or to any of its reminders acknowledges them all.
+    """
+    row = store.one(
+        "SELECT coalesce(reminds_of, alert_id) FROM alert WHERE alert_id = ?", (alert_id,)
+    )
+    if row is None:
+        return
+    chain = [one for (one,) in store.all(CHAIN, (row[0], row[0]))]
+    kinds = {one: _standing(store, one) for one in chain}
+    heard = any(kinds.values())
+    for one in chain:
+        if not withdrawal_of(store, one):
+            _set_status(store, one, status_after(kinds[one], heard=heard))
+
+
+def status_after(kinds: Sequence[ActionKind], *, heard: bool = False) -> Status:
+    """How far answers of these kinds bring an alert, in order; `heard`: another of its chain has one."""
+    ends = [one for one in kinds if one in (ActionKind.ACT, ActionKind.NO_FURTHER_ACTION)]
+    if ends:
+        return AFTER[ends[-1]]
+    if ActionKind.CONSIDER in kinds:
+        return Status.CONSIDERED
+    return Status.ACKNOWLEDGED if kinds or heard else Status.NEW
+
+
+CHAIN = "SELECT alert_id FROM alert WHERE alert_id = ? UNION SELECT alert_id FROM alert WHERE reminds_of = ?"
+
+
+def _standing(store: DeskStore, alert_id: str) -> list[ActionKind]:
+    """Kinds of the answers to one alert that were not turned back, in order."""
+    query = (
+        "SELECT kind FROM outbox WHERE about = ? AND state NOT IN ('rejected', 'refused') "
+        "AND kind <> 'concern' ORDER BY number"
+    )
+    kinds = [ActionKind(kind) for (kind,) in store.all(query, (alert_id,))]
+    return [one for one in kinds if one in AFTER]
 
 
 def _note_all(store: DeskStore, keys: OwnKeys, records: list[Any]) -> None:
@@ -170,7 +284,7 @@ def _note_withdrawal(store: DeskStore, withdrawal: Any) -> None:
 def _set_status(store: DeskStore, alert_id: str, status: Status) -> None:
     store.execute(
         "UPDATE alert SET status = ?, open = ? WHERE alert_id = ?",
-        (status.value, int(status in STILL_OPEN), alert_id),
+        (status.value, RANK[status], alert_id),
     )
 
 

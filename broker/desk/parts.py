@@ -7,10 +7,13 @@ from typing import Any
 import msgspec
 
 from broker.desk import (
+    alert_pages,
+    answers,
     api,
     api_webhooks,
     break_glass,
     inbox,
+    inbox_pages,
     news,
     outbox,
     review,
@@ -44,6 +47,11 @@ DOOR = DeskPart(
 REVIEW = DeskPart(
     handlers=(*review.HANDLERS, *break_glass.HANDLERS), schemas=review.SCHEMAS, tasks=review.TASKS
 )
-OF_ORGANISATION: tuple[DeskPart, ...] = (MAIL, DOOR)
+DUTY = DeskPart(
+    handlers=(*inbox_pages.HANDLERS, *alert_pages.HANDLERS),
+    schemas=(answers.SCHEMA,),
+    tasks=(answers.settle_turned_back,),
+)
+OF_ORGANISATION: tuple[DeskPart, ...] = (MAIL, DOOR, DUTY)
 OF_DUTY_DESK: tuple[DeskPart, ...] = (MAIL, DOOR, REVIEW)
 OF_AUDITORS: tuple[DeskPart, ...] = ()
