@@ -26,6 +26,7 @@ from broker.model.envelope import seal_statement
 from broker.model.types import Action, ConcernEvent
 from broker.model.values import SourcePosition
 from broker.record import intake_set_id
+from broker.shell.cloud_events import attributes
 from broker.shell.key_ring import IntakeEpochs, OwnKeys
 from broker.shell.keys import AgencyKeys
 from broker.shell.settings import Settings
@@ -115,16 +116,21 @@ class Publisher(HoldsKeys):
         """The same for several, sent in their order and confirmed together."""
         sealed = [self._sealed(statement) for statement in statements]
         hops = [self._traces.begin("publish") for _ in sealed]
+        owner = self._keys.identity.organisation
         try:
             sent = [
-                await self._producer.send(topic, data, headers=list(hop.headers) or None)
-                for (topic, _, data), hop in zip(sealed, hops, strict=True)
+                await self._producer.send(
+                    topic,
+                    data,
+                    headers=[*attributes(topic, statement_id, owner), *hop.headers],
+                )
+                for (topic, statement_id, data), hop in zip(sealed, hops, strict=True)
             ]
             confirmed = [await future for future in sent]
         except KafkaError as error:
             raise ClientError(
                 f"Kafka did not take the statement ({type(error).__name__}): see that "
-                f"{self._keys.identity.organisation} may write its topics, and publish again; "
+                f"{owner} may write its topics, and publish again; "
                 "what was taken before is then a duplicate and harmless"
             ) from error
         for hop in hops:

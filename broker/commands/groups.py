@@ -51,6 +51,14 @@ def schema_list(as_json: Json = False) -> None:
         schemas.show_list(terminal())
 
 
+@schema_app.command("asyncapi", epilog=examples("broker schema asyncapi > asyncapi.json"))
+def schema_asyncapi() -> None:
+    """Print what clients send and receive on Kafka, as AsyncAPI 3."""
+    from broker.commands.asyncapi import text
+
+    say(text())
+
+
 @schema_app.command(
     "show", epilog=examples("broker schema show ConcernEvent", "broker schema show alert --json")
 )

@@ -31,6 +31,7 @@ from broker.ledger import (
 )
 from broker.model.codec import decode, encode
 from broker.model.types import DecisionSet, LogProof, Progress
+from broker.shell.cloud_events import attributes
 from broker.shell.crash import point
 from broker.shell.kafka import (
     DECISIONS_TOPIC,
@@ -211,7 +212,7 @@ class ShardWriter:
                 point("ledger.transaction_begun", self._armed)
                 futures = [
                     await producer.send(
-                        one.topic, one.value, key=one.key, headers=self._seen.headers(one)
+                        one.topic, one.value, key=one.key, headers=self._headers_of(one)
                     )
                     for one in messages
                 ]
@@ -223,6 +224,11 @@ class ShardWriter:
             self._sent = last
             point("ledger.transaction_committed", self._armed)
             self._seen.sent(messages, said[:-1], time.perf_counter() - started)
+
+    def _headers_of(self, message: Message) -> list[tuple[str, bytes]]:
+        """What it is as a CloudEvent, and where it is traced, its context."""
+        what = attributes(message.topic, message.key.decode(), self._settings.name)
+        return [*what, *(self._seen.headers(message) or ())]
 
     async def _progress(self, consumer: AIOKafkaConsumer) -> int:
         """The last sequence that a committed transaction of this shard sent."""

@@ -58,6 +58,8 @@ class TopicSpec(BaseModel):
 
     name: str
     doc: str = Field(min_length=20)
+    holds: tuple[str, ...] = Field(min_length=1)
+    """Nouns that its records are."""
     partitions: int = Field(ge=1, le=1000)
     cleanup: Literal["delete", "compact"]
     retention: Milliseconds | None = None

@@ -17,6 +17,7 @@ version: 1
 topics:
   - name: parts.v1
     doc: A doc that is long enough to say something.
+    holds: [Alert]
     partitions: 2
     cleanup: delete
     retention: 7d
