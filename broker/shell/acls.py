@@ -207,12 +207,19 @@ def _holders(
 
 
 def _of_workers(topics: TopicsFile) -> Iterator[Acl]:
-    """Consumer groups and changelog topics of the workers, and the ledger's transactions."""
+    """Consumer groups and changelog topics of the workers, positions, and the ledger's transactions."""
     for role, group in topics.access.groups.items():
         principal = process_principal(role)
         yield Acl(principal, Resource.GROUP, Pattern.LITERAL, group, Operation.READ)
         for operation in (Operation.CREATE, Operation.READ, Operation.WRITE):
             yield Acl(principal, Resource.TOPIC, Pattern.PREFIXED, f"{group}-", operation)
+    groups = topics.access.every_group
+    for role, group in topics.access.positions.items():
+        yield Acl(process_principal(role), Resource.GROUP, Pattern.LITERAL, group, Operation.READ)
+    for role, others in topics.access.looks_at.items():
+        for other in others:
+            principal = process_principal(role)
+            yield Acl(principal, Resource.GROUP, Pattern.LITERAL, groups[other], Operation.DESCRIBE)
     partitions: Mapping[str, int] = {spec.name: spec.partitions for spec in topics.topics}
     for role, topic in topics.access.transactions.items():
         for number in range(partitions.get(topic, 0)):
@@ -249,9 +256,10 @@ def _reaches_over(acl: Acl, names: Iterable[tuple[Resource, str, bool]]) -> bool
 def _names(topics: TopicsFile) -> tuple[tuple[Resource, str, bool], ...]:
     """(kind, name, whether every name that begins so is meant) of all that is the broker's."""
     groups = topics.access.groups.values()
+    every = topics.access.every_group.values()
     return (
         *((Resource.TOPIC, spec.of(""), spec.per_organisation) for spec in topics.topics),
         *((Resource.TOPIC, f"{group}-", True) for group in groups),
-        *((Resource.GROUP, group, False) for group in groups),
+        *((Resource.GROUP, group, False) for group in every),
         *((Resource.TRANSACTIONAL_ID, f"{role}-s", True) for role in topics.access.transactions),
     )

@@ -1,7 +1,8 @@
 """The intake process: a Faust worker around `broker.flow.receive`.
 
 One ordered worker (a second waits as standby) reads every `concerns.v1.<org>` and
-`actions.v1.<org>`; Faust takes records from them in turn, so no publisher can crowd out another.
+`actions.v1.<org>`, takes records from them in turn, and stops while too much lies before decide and the
+ledger: so no publisher can crowd out another, and no queue grows without end.
 State first, outputs next, acknowledgement last: a crash between any two reads the record again and
 produces the same bytes, which the ledger drops.
 """
@@ -25,6 +26,7 @@ from broker.model.codec import encode
 from broker.model.values import Rejection, SourcePosition
 from broker.reception import IntakeResult, IntakeView, RawRecord, Reception, rejected
 from broker.reference import load_connected, load_reference
+from broker.shell.ahead import ahead_of
 from broker.shell.batches import Batcher
 from broker.shell.crash import point
 from broker.shell.decide_state import compact, remove, table_of
@@ -42,6 +44,7 @@ from broker.shell.keys import BrokerKeys
 from broker.shell.logs import configure
 from broker.shell.reference_holder import ReferenceHolder
 from broker.shell.settings import Settings
+from broker.shell.taking import Taking
 from broker.shell.unbroken import Unbroken
 from broker.shell.watch.hops import context_of
 from broker.shell.watch.process import Watch
@@ -198,18 +201,15 @@ class IntakeState:
 
 def build(settings: Settings) -> faust.App:
     """The intake app, ready to run."""
-    watch = Watch(settings, "intake", ("kafka", "state"), TOPIC_KINDS)
+    watch = Watch(settings, "intake", ("kafka", "state", "room"), TOPIC_KINDS)
     configure("intake", settings.log_level, watch.alarm)
     watch.serve()
     app = make_app("intake", settings, partitions=1)
     receptions = Receptions(settings)
-    names = [
-        f"{prefix}{code}"
-        for code in load_connected(settings.organisations_dir / "connected.yaml")
-        for prefix in (CONCERNS_PREFIX, ACTIONS_PREFIX)
-    ]
-    topic = app.topic(*names, key_type=bytes, value_type=bytes)
-    state, unbroken = IntakeState(app), Unbroken(app, settings, TOPIC_KINDS)
+    topic = app.topic(*_topics(settings), key_type=bytes, value_type=bytes)
+    state, ahead = IntakeState(app), ahead_of(app, settings, watch)
+    taking = Taking(app, ahead.room)
+    unbroken = Unbroken(app, settings, TOPIC_KINDS, taking.holds)
     armed = settings.crash_at
     show(app, watch, TOPIC_KINDS)
     producer: AIOKafkaProducer | None = None
@@ -220,10 +220,8 @@ def build(settings: Settings) -> faust.App:
         producer = producer or await make_producer(settings)
         await app.producer.flush()
         point("intake.state_flushed", armed)
-        await send_all(producer, [message for one in results for message in _parts(one)])
-        point("intake.parts_sent", armed)
-        await send_all(producer, [message for one in results for message in _sets(one)])
-        point("intake.sets_sent", armed)
+        await _send(producer, results, armed)
+        ahead.sent(sum(map(_made, results)))
         watch.batch(len(results), time.perf_counter() - started)
         parts = sum(len(one.parts) for one, _ in results)
         log.info("batch_sent", records=len(results), parts=parts)
@@ -242,12 +240,13 @@ def build(settings: Settings) -> faust.App:
 
     @app.agent(topic, name="intake")
     async def take(stream: Any) -> None:
-        async for event in unbroken.events(stream):
+        async for event in taking.in_turn(unbroken.events(stream)):
             point("intake.received", armed)
             record = raw_record(event.message)
             hop = watch.traces.begin("intake", context_of(event.message.headers))
             result = _received(record, state, receptions.at(record.received_at))
             state.keep(result)
+            ahead.took(_made((result, hop.headers)))
             kind, taken = "action" if record.is_action else "concern", _taken(result)
             watch.figures.records.add(record=kind, taken=taken)
             hop.end(record=kind, taken=taken)
@@ -265,6 +264,23 @@ def build(settings: Settings) -> faust.App:
             event.ack()
 
     return app
+
+
+async def _send(producer: AIOKafkaProducer, results: Sequence[Taken], armed: str) -> None:
+    """Parts first, and their receipts when these are safe."""
+    await send_all(producer, [message for one in results for message in _parts(one)])
+    point("intake.parts_sent", armed)
+    await send_all(producer, [message for one in results for message in _sets(one)])
+    point("intake.sets_sent", armed)
+
+
+def _topics(settings: Settings) -> list[str]:
+    """Two of each connected organisation."""
+    return [
+        f"{prefix}{code}"
+        for code in load_connected(settings.organisations_dir / "connected.yaml")
+        for prefix in (CONCERNS_PREFIX, ACTIONS_PREFIX)
+    ]
 
 
 def _received(record: RawRecord, state: IntakeState, reception: Reception) -> IntakeResult:
@@ -285,6 +301,11 @@ def _taken(result: IntakeResult) -> str:
     if result.rejection is not None:
         return "rejected"
     return "duplicate" if result.duplicate else "accepted"
+
+
+def _made(taken: Taken) -> int:
+    """Records that it makes in the inner queues."""
+    return len(taken[0].parts) + len(taken[0].sets)
 
 
 def _parts(taken: Taken) -> list[Message]:

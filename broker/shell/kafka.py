@@ -93,12 +93,17 @@ def acknowledged(app: faust.App, kinds: Sequence[str]) -> dict[TopicPartition, i
     }
 
 
-def committed_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
-    """A consumer of that process that sees committed records only; assigned by hand."""
+def committed_consumer(
+    settings: Settings, *, group: str | None = None, **options: Any
+) -> AIOKafkaConsumer:
+    """A consumer of that process that sees committed records only; assigned by hand.
+
+    `group`: under which it may say how far it has come; it never joins it.
+    """
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
         **security_of_process(settings, settings.process),
-        group_id=None,
+        group_id=group,
         enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="earliest",

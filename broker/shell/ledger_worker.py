@@ -45,6 +45,7 @@ from broker.shell.keys import load_broker_keys
 from broker.shell.leased import Write, write_leased
 from broker.shell.logs import configure
 from broker.shell.settings import Settings
+from broker.shell.standing import keep_saying
 from broker.shell.topics import load_topics
 from broker.shell.watch.process import Watch, watching
 from broker.shell.watch.recorded import Seen, look_at_store
@@ -259,7 +260,10 @@ async def run(settings: Settings) -> None:
     def positions() -> dict[TopicPartition, int | None]:
         return {at: offset for one in writers.values() for at, offset in one.position.items()}
 
-    async with watching(watch.keep(look, positions)):
+    def recorded() -> dict[TopicPartition, int]:
+        return {at: n for one in writers.values() if one.ready for at, n in one.position.items()}
+
+    async with watching(watch.keep(look, positions)), watching(keep_saying(settings, recorded)):
         await _write_all(settings, partial(_write, settings, watch, writers))
 
 

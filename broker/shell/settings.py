@@ -66,6 +66,13 @@ class Settings(BaseSettings):
     max_record_bytes: int = Field(1_000_000, ge=10_000, description="Larger records are rejected.")
     batch_size: int = Field(100, ge=1, description="Records that a step takes together.")
     batch_wait_ms: int = Field(20, ge=0, description="How long a step waits for a batch to fill.")
+    ahead: int = Field(
+        500,
+        ge=1,
+        description="Records in parts.v1 and decisions.v1 that are not worked off, beyond which intake "
+        "takes nothing more in: the rest waits in its publishers' own topics, which it reads in turn. "
+        "Smaller: a flood of one delays others less; larger: fuller batches.",
+    )
     session_timeout_s: float = Field(1.5, description="Kafka session of the workers, in seconds.")
     heartbeat_s: float = Field(0.4, description="Kafka heartbeat of the workers, in seconds.")
     clock_ahead_s: float = Field(

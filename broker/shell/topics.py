@@ -126,8 +126,15 @@ class Access(BaseModel):
     desk: str = ""
     acts_for: Mapping[Process, str] = {}
     groups: Mapping[Process, str] = {}
+    positions: Mapping[Process, str] = {}
+    looks_at: Mapping[Process, tuple[Process, ...]] = {}
     transactions: Mapping[Process, str] = {}
     quotas: Quotas | None = None
+
+    @property
+    def every_group(self) -> dict[str, str]:
+        """Process -> its consumer group, of workers and of others that say how far they are."""
+        return {str(role): one for role, one in (*self.groups.items(), *self.positions.items())}
 
 
 class TopicsFile(BaseModel):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 import faust
@@ -36,8 +36,18 @@ log = structlog.get_logger()
 class Unbroken:
     """Watches what one worker is given. Made before the app starts."""
 
-    def __init__(self, app: faust.App, settings: Settings, kinds: Collection[str]) -> None:
-        """`kinds`: first words of the names of the topics that the worker reads."""
+    def __init__(
+        self,
+        app: faust.App,
+        settings: Settings,
+        kinds: Collection[str],
+        in_hand: Callable[[TopicPartition], bool] = lambda _place: False,
+    ) -> None:
+        """`kinds`: first words of the names of the topics that the worker reads.
+
+        `in_hand` tells whether records of a partition were given to the worker and wait for their turn.
+        """
+        self._in_hand = in_hand
         self._app = app
         self._settings = settings
         self._kinds = tuple(kinds)
@@ -74,7 +84,11 @@ class Unbroken:
         """Ends the process where something lies unacknowledged for too long."""
         positions = self._acknowledged()
         behind = {} if self._app.rebalancing else await self._probe.ends(positions)
-        waits = {(place, positions[place]) for place, count in (behind or {}).items() if count}
+        waits = {
+            (place, positions[place])
+            for place, count in (behind or {}).items()
+            if count and not self._in_hand(place)
+        }
         now = time.monotonic()
         self._since = {one: self._since.get(one, now) for one in waits}
         for (place, at), since in list(self._since.items()):

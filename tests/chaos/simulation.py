@@ -27,7 +27,7 @@ from broker.ledger import FencedError, LastCosigned, ShardStore, verifier_keys
 from broker.model.codec import decode, encode
 from broker.model.types import Part, Progress
 from broker.model.values import SourcePosition
-from broker.reception import RawRecord
+from broker.reception import IntakeResult, RawRecord
 from broker.shell import ledger_worker
 from broker.shell.decide_state import DecideState
 from broker.shell.decide_worker import Decider, Work
@@ -36,6 +36,7 @@ from broker.shell.key_ring import KeyRing, LedgerSigners
 from broker.shell.keys import SubjectKeys, load_broker_keys, make_keys
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
+from broker.shell.turns import Turns, Window
 from broker.shell.watch.process import Watch
 from broker.shell.witnesses_file import WitnessPolicy
 from broker.shell.witnessing import Witnessing
@@ -48,8 +49,18 @@ ORGANISATIONS = (*PUBLISHERS, "E08000028", "E08000031", "E23000014", "SCH-WV-001
 CONCERNS = tuple(TopicPartition(f"concerns.v1.{one}", 0) for one in PUBLISHERS)
 PARTS = tuple(TopicPartition("parts.v1", one) for one in range(2))
 DECISIONS = tuple(TopicPartition("decisions.v1", one) for one in range(2))
+AHEAD = 5
+"""The bound on the inner queues: small, so that it is often reached."""
+MOST_MADE = 3
+"""Parts and sets of one record here."""
+AT_ONCE = 4
+"""Records that a worker takes together. Decide's are counted twice until it has acknowledged them."""
+FLOOD = 12
+FLOOD_SHARE = 0.05
+"""Of the rounds."""
 ROUNDS_OF_A_WORLD = 40
 CHECK_EVERY = 10
+STEPS_OF_A_FLOOD = 150
 STEPS_OF_A_ROUND = 20_000
 LOOK_EVERY = 10
 NAMES = ("intake", "decide-0", "decide-1", "ledger-0", "ledger-1")
@@ -141,7 +152,11 @@ class World:
         self.kafka = kafka
         self.script = Script(self._publish, folder / "keys", seed)
         self.crashes: Counter[str] = Counter()
-        self._kill_rate = 0.0
+        self.beyond: list[str] = []
+        """What lay in the inner queues beyond the bound, where nothing was killed."""
+        self.stood = 0
+        """How often intake stood because of the bound."""
+        self._kill_rate, self._disturbed = 0.0, False
         self._receptions, self._ring = Receptions(self.settings), KeyRing(keys)
         self._subjects = SubjectKeys(folder / "subjects.db")
         self._policy = load_policy_once()
@@ -163,7 +178,11 @@ class World:
     def round(self, *, check: bool) -> Findings:
         """Some records, one interleaving with faults, then without until all is done."""
         self._kill_rate = self.chance.choice((0.0, 0.005, 0.02, 0.05))
+        # What was killed leaves its records to be done again, and a zombie does some of them too.
+        self._disturbed = bool(self._kill_rate or self._zombies)
         self._some_records()
+        if self.chance.random() < FLOOD_SHARE:
+            self._flood()
         for _ in range(self.chance.randrange(40)):
             self._advance()
         if self.chance.random() < 0.5:
@@ -177,7 +196,15 @@ class World:
             self._advance()
         else:
             return Findings(missing=["a round that does not come to rest"])
+        if self.beyond:
+            return Findings(missing=self.beyond)
         return self._checker.check(self.script.journal) if check else Findings()
+
+    def _flood(self) -> None:
+        """Many records at once, while the steps behind intake stand still."""
+        self.script.flow(FLOOD)
+        for _ in range(STEPS_OF_A_FLOOD):
+            self._step(self._running["intake"])
 
     # -------------------------------------------------------------------------- scheduling
 
@@ -192,9 +219,28 @@ class World:
         else:
             self._step(one)
 
+    def _see_what_lies_ahead(self) -> None:
+        if not self._disturbed:
+            ahead = self._behind(decided=False) + self._behind(decided=True)
+            if ahead >= AHEAD + MOST_MADE + AT_ONCE:
+                self.beyond.append(f"{ahead} records lie in the inner queues")
+
+    def _behind(self, *, decided: bool) -> int:
+        """What lies in one of the inner queues and is not finished."""
+        if decided:
+            return sum(
+                max(0, self.kafka.end(one) - self._stores[one.partition].next_offset())
+                for one in DECISIONS
+            )
+        return sum(
+            self.kafka.end(one) - self.kafka.committed.get((f"decide-{one.partition}", one), 0)
+            for one in PARTS
+        )
+
     def _step(self, one: Running) -> None:
         try:
             one.work.send(None)
+            self._see_what_lies_ahead()
         except (FencedError, ProducerFenced):
             self.crashes["fenced"] += 1
             self._ended(one)
@@ -285,28 +331,39 @@ class World:
         """The loop of `broker.shell.intake_worker`."""
         state = IntakeState(tables)  # type: ignore[arg-type]
         at = {one: self.kafka.committed.get(("intake", one), 0) for one in CONCERNS}
-        producer = MemoryProducer(self.kafka)
+        gathered, turns = dict(at), Turns[TopicPartition, Any]()
+        producer, window = MemoryProducer(self.kafka), Window(AHEAD)
         while True:
             await Step()
-            batch = []
-            for _ in range(self.chance.randint(1, 4)):
-                place = self.chance.choice(CONCERNS)
-                for one in self.kafka.readable(place, at[place])[:1]:
-                    record = _raw(one)
-                    result = receive(record, state.view(), self._receptions.at(record.received_at))
-                    state.keep(result)
-                    at[place] = one.offset + 1
-                    batch.append(result)
-                    await Step()
+            place = self.chance.choice(CONCERNS)
+            for one in self.kafka.readable(place, gathered[place])[: self.chance.randint(1, FLOOD)]:
+                turns.put(place, one)
+                gathered[place] = one.offset + 1
+            if window.ahead and self.chance.random() < 0.5:
+                mark = window.mark()
+                undecided = self._behind(decided=False)
+                await Step()
+                window.found(undecided + self._behind(decided=True), mark)
+            batch: list[IntakeResult] = []
+            self.stood += bool(turns) and not window.has_room
+            while turns and window.has_room and len(batch) < AT_ONCE:
+                place, one = turns.take()
+                record = _raw(one)
+                result = receive(record, state.view(), self._receptions.at(record.received_at))
+                state.keep(result)
+                at[place] = one.offset + 1
+                batch.append(result)
+                window.took(len(result.parts) + len(result.sets))
+                await Step()
             if not batch:
                 continue
             tables.flush()
             await Step()
-            parts = [part for one in batch for part in one.parts]
-            for part in parts:
+            for part in (part for result in batch for part in result.parts):
                 await (await producer.send("parts.v1", encode(part), key=part.part_key.encode()))
             for made in (one for result in batch for one in result.sets):
                 await (await producer.send("decisions.v1", encode(made), key=made.set_id.encode()))
+            window.sent(sum(len(one.parts) + len(one.sets) for one in batch))
             await Step()
             self._commit("intake", turn, at)
 
@@ -319,7 +376,7 @@ class World:
         while True:
             await Step()
             batch: list[Work] = []
-            for one in self.kafka.readable(place, at)[: self.chance.randint(1, 4)]:
+            for one in self.kafka.readable(place, at)[: self.chance.randint(1, AT_ONCE)]:
                 batch.append(
                     decider.work_on(decode(one.value or b"", Part), one.offset, self._policy, None)
                 )
@@ -418,6 +475,8 @@ class Simulated:
     rounds: int
     crashes: Counter[str]
     found: list[str]
+    stood: int = 0
+    """How often intake stood because of the bound."""
 
 
 def simulate(folder: Path, seeds: Iterator[int], more: Callable[[int], bool]) -> Simulated:
@@ -449,4 +508,5 @@ def _one_world(
                 break
     finally:
         result.crashes += world.crashes
+        result.stood += world.stood
         world.close()

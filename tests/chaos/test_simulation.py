@@ -9,6 +9,8 @@ from typing import Any
 
 from broker.ledger import ShardStore
 from broker.shell import ledger_worker
+from broker.shell.turns import Window
+from tests.chaos import simulation
 from tests.chaos.memory_kafka import MemoryProducer, Step
 from tests.chaos.simulation import Simulated, simulate
 
@@ -27,6 +29,7 @@ def test_no_interleaving_loses_doubles_or_reorders_anything(tmp_path: Path) -> N
     assert not ran.found, ran.found
     assert ran.rounds > 0
     assert ran.crashes
+    assert ran.stood
 
 
 def test_a_writer_that_forgets_what_it_sent_is_found(tmp_path: Path, monkeypatch: Any) -> None:
@@ -62,6 +65,14 @@ def test_a_worker_that_acknowledges_before_it_sends_is_found(
     monkeypatch.setattr(MemoryProducer, "send", lazy)
     (found,) = some_rounds(tmp_path, 60).found
     assert "is nowhere on parts.v1" in found
+
+
+def test_an_intake_without_a_bound_is_found(tmp_path: Path, monkeypatch: Any) -> None:
+    """The simulation can fail: what is taken in at once lies before what comes later."""
+    monkeypatch.setattr(simulation, "FLOOD_SHARE", 1)
+    monkeypatch.setattr(Window, "has_room", True)
+    (found,) = some_rounds(tmp_path, 60).found
+    assert "lie in the inner queues" in found
 
 
 def test_the_same_seed_gives_the_same_interleaving(tmp_path: Path) -> None:

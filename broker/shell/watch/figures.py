@@ -77,6 +77,7 @@ class Figures:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._steps()
+        self._ahead("intake")
         self._batches("intake", "decide", "ledger")
         self._ledger("ledger")
         self._clock("clock")
@@ -92,6 +93,16 @@ class Figures:
         )
         self.parts = self._counter(
             ("decide",), "broker_parts", "Records of parts.v1 worked on.", "step"
+        )
+
+    def _ahead(self, *own: str) -> None:
+        self.ahead = self._gauge(
+            own,
+            "broker_ahead_records",
+            "Records that intake is ahead of what decide and the ledger have finished.",
+        )
+        self.held = self._gauge(
+            own, "broker_held_seconds", "For how long intake takes nothing in for that reason."
         )
 
     def _batches(self, *own: str) -> None:
