@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import structlog
 from litestar import Litestar, Request, get
-from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.middleware.rate_limit import RateLimitConfig
-from litestar.middleware.session.server_side import (
-    ServerSideSessionBackend,
-    ServerSideSessionConfig,
-)
 from litestar.response import Redirect, Response, Template
-from litestar.security.session_auth import SessionAuth
 from litestar.static_files import create_static_files_router
 from litestar.status_codes import (
+    HTTP_200_OK,
     HTTP_401_UNAUTHORIZED,
     HTTP_403_FORBIDDEN,
     HTTP_503_SERVICE_UNAVAILABLE,
 )
-from litestar.stores.file import FileStore
 from litestar.stores.memory import MemoryStore
 from litestar.template import TemplateConfig
 
-from broker.desk import consultations, description, signing_in
+from broker.desk import consultations, description, doors, oidc, sessions, signing_in
 from broker.desk.api import as_problem
+from broker.desk.doors import DeskError
 from broker.desk.headers import refuse_other_sites, with_headers
 from broker.desk.pages import STATIC, engine, page
 from broker.desk.parts import OF_AUDITORS, OF_DUTY_DESK, OF_ORGANISATION, DeskPart
@@ -46,7 +38,6 @@ from broker.reference import load_reference
 from broker.shell.settings import Settings
 
 YEAR_S = 31_536_000
-LOCAL = {"127.0.0.1", "::1", "localhost"}
 FIRST_PAGE = (
     (Role.DUTY, "/inbox"),
     (Role.TELLS, "/tell"),
@@ -84,25 +75,18 @@ SAID_WHY = {HTTP_403_FORBIDDEN, HTTP_503_SERVICE_UNAVAILABLE}
 log = structlog.get_logger()
 
 
-class DeskError(RuntimeError):
-    """A desk that cannot be opened; says what to do."""
-
-
 def build(own: DeskSettings, settings: Settings) -> Litestar:
     """The desk of `own.organisation`. Raises DeskError where it must not or cannot be opened."""
-    if own.development and own.host not in LOCAL:
-        raise DeskError(
-            f"signing in without proof is for this machine alone, and {own.host} is open to others: unset "
-            "BROKER_DESK_DEVELOPMENT and set BROKER_DESK_OIDC_ISSUER"
-        )
+    doors.check(own)
     reference = load_reference(settings.codesets_dir, settings.organisations_dir)
     desk = RunningDesk(own, settings, reference, store_of(own, settings))
-    return application_of(desk, parts_of(own, settings), own.folder(settings.data_dir))
+    return application_of(desk, parts_of(own, settings))
 
 
 def store_of(own: DeskSettings, settings: Settings) -> DeskStore:
     """The database of a desk, with the tables of its parts. Raises what `parts_of` does, DeskStoreError."""
     schemas = [schema for part in parts_of(own, settings) for schema in part.schemas]
+    schemas += [sessions.SCHEMA, oidc.SCHEMA]
     at_rest = AtRest.of(settings.keys_dir, own.organisation)
     return DeskStore(own.folder(settings.data_dir), at_rest, schemas)
 
@@ -122,31 +106,8 @@ def parts_of(own: DeskSettings, settings: Settings) -> Sequence[DeskPart]:
     return OF_DUTY_DESK if probe.is_duty_desk else OF_ORGANISATION
 
 
-def application_of(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -> Litestar:
-    """A desk of these parts; sessions lie in `folder`."""
-    secure = desk.own.base_url.startswith("https://")
-    # Browsers share cookies between the ports of one machine: each desk has names of its own.
-    mark = hashlib.sha256(desk.organisation.encode()).hexdigest()[:8]
-    auth = SessionAuth[Person, ServerSideSessionBackend](
-        retrieve_user_handler=signing_in.person_of,
-        session_backend_config=ServerSideSessionConfig(
-            key=f"desk-{mark}",
-            max_age=desk.own.idle_minutes * 60,
-            renew_on_access=True,
-            httponly=True,
-            secure=secure,
-            samesite="lax",
-        ),
-        exclude=["^/static", "^/healthz", "^/schema", "^/openapi.json", "^/api/"],
-    )
-    csrf = CSRFConfig(
-        secret=hashlib.sha256(desk.store.at_rest.seal(b"csrf", "csrf")).hexdigest(),
-        cookie_name=f"desk-form-{mark}",
-        cookie_httponly=True,
-        cookie_secure=secure,
-        cookie_samesite="strict",
-        exclude=["^/api/"],
-    )
+def application_of(desk: RunningDesk, parts: Sequence[DeskPart]) -> Litestar:
+    """A desk of these parts."""
     tasks = tuple(task for part in parts for task in part.tasks)
     return Litestar(
         route_handlers=[
@@ -155,7 +116,10 @@ def application_of(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -
             description.openapi,
             signing_in.sign_in,
             signing_in.signed_in,
+            signing_in.start,
+            signing_in.back,
             signing_in.sign_out,
+            signing_in.signed_out,
             signing_in.account,
             create_static_files_router(
                 path="/static",
@@ -164,22 +128,15 @@ def application_of(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -
             ),
             *(handler for part in parts for handler in part.handlers),
         ],
-        on_app_init=[auth.on_app_init],
-        csrf_config=csrf,
-        middleware=[
-            RateLimitConfig(
-                rate_limit=("minute", desk.own.requests_a_minute), exclude=["^/static", "^/healthz"]
-            ).middleware
-        ],
+        on_app_init=[doors.sessions(desk).on_app_init],
+        csrf_config=doors.forms(desk),
+        middleware=doors.limits(desk.own),
         before_request=_before,
         after_request=consultations.before_it_leaves,
         before_send=[with_headers, consultations.before_a_piece_leaves],
         template_config=TemplateConfig(instance=engine()),
         exception_handlers={HTTPException: _explained, Exception: _unexpected},
-        stores={
-            "sessions": FileStore(folder / "sessions", create_directories=True),
-            "rate_limit": MemoryStore(),
-        },
+        stores={"rate_limit": MemoryStore()},
         dependencies={"desk": Provide(lambda: desk, sync_to_thread=False)},
         lifespan=[
             lambda _: desk.consultations.open_until_end(),
@@ -188,12 +145,20 @@ def application_of(desk: RunningDesk, parts: Sequence[DeskPart], folder: Path) -
         openapi_config=description.config(version("safeguarding-broker")),
         include_in_schema=False,
         logging_config=None,
-        state=State({"desk": desk}),
+        state=State(
+            {
+                "desk": desk,
+                "provider": oidc.Provider(desk.own) if desk.own.oidc_issuer else None,
+                "browser_cookie": doors.cookie_name(desk.own, "going"),
+                "secure": desk.own.is_https,
+            }
+        ),
     )
 
 
 async def _before(request: Request[Any, Any, Any]) -> None:
     await refuse_other_sites(request)
+    await doors.refuse_other_names(request)
     await consultations.asked(request)
 
 
@@ -219,10 +184,21 @@ def _explained(
     if request.url.path.startswith("/api/"):
         return as_problem(request, error)
     if error.status_code == HTTP_401_UNAUTHORIZED and request.method == "GET":
-        return Redirect(f"/sign-in?next={quote(request.url.path)}", status_code=303)
+        return _to_sign_in(request)
     title, what = MESSAGES.get(error.status_code, MESSAGES[500])
     said = error.detail if error.status_code in SAID_WHY else ""
     return page(request, "error", error.status_code, title=title, what=what, said=said)
+
+
+def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any] | Redirect:
+    """Where to sign in, and to come back from. A piece of a page leads the whole page there."""
+    live = request.headers.get("HX-Request") == "true"
+    asked = urlsplit(request.headers.get("HX-Current-URL", "")) if live else request.url
+    back = asked.path + (f"?{asked.query}" if asked.query else "")
+    address = f"/sign-in?next={quote(signing_in.onward(back), safe='/')}"
+    if live:
+        return Response("", status_code=HTTP_200_OK, headers={"HX-Redirect": address})
+    return Redirect(address, status_code=303)
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Template:

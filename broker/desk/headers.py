@@ -23,6 +23,8 @@ HEADERS = {
     "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
 }
 KEPT = "public, max-age=31536000, immutable"
+FOR_TWO_YEARS = "max-age=63072000"
+"""A browser that was here once does not come by plain HTTP again."""
 SAFE = {"GET", "HEAD", "OPTIONS"}
 OWN = {"same-origin", "none"}
 
@@ -41,5 +43,7 @@ async def with_headers(message: Message, scope: Scope) -> None:
     headers = MutableScopeHeaders.from_message(message)
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
+    if scope["litestar_app"].state.get("secure"):
+        headers["Strict-Transport-Security"] = FOR_TWO_YEARS
     is_static = scope["path"].startswith("/static/") and message["status"] == HTTP_200_OK
     headers["Cache-Control"] = KEPT if is_static else "no-store"

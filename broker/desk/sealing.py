@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from pathlib import Path
 
@@ -36,6 +37,10 @@ class AtRest:
     def seal(self, value: bytes, place: str) -> bytes:
         """`value`, readable only with the key and as what lies at `place`."""
         return seal(self._key, value, place.encode())
+
+    def secret_for(self, purpose: str) -> str:
+        """A secret of its own for one purpose, the same after each start."""
+        return hmac.digest(self._key, f"for {purpose}".encode(), "sha256").hex()
 
     def open(self, sealed: bytes, place: str) -> bytes:
         """What was sealed at `place`. Raises SealError where it was not."""

@@ -8,7 +8,8 @@ import sys
 import uvicorn
 from pydantic import ValidationError
 
-from broker.desk.app import DeskError, build
+from broker.desk.app import build
+from broker.desk.doors import DeskError
 from broker.desk.settings import DeskSettings
 from broker.desk.store import DeskStoreError
 from broker.shell.keys import KeysError
@@ -27,7 +28,14 @@ def serve(own: DeskSettings, settings: Settings) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     server = uvicorn.Server(
-        uvicorn.Config(application, log_config=None, access_log=False, server_header=False)
+        uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(own.trusted_proxies),
+            forwarded_allow_ips=own.trusted_proxies,
+        )
     )
     server.run(sockets=[listening])
     return 0

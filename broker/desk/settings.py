@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from broker.desk.people import Role
 
 AUDITOR = "AUDITOR"
 """Not an organisation of the register: who serves this reads the ledger's files and no topic."""
@@ -29,9 +32,35 @@ class DeskSettings(BaseSettings):
         description="Sign in as an invented person without proof. Only `broker up` sets it; refused on any "
         "address but this machine's own.",
     )
-    oidc_issuer: str = Field("", description="OpenID Connect provider of the organisation.")
+    oidc_issuer: str = Field(
+        "",
+        description="OpenID Connect provider of the organisation, exactly as it calls itself; https "
+        "but on this machine.",
+    )
     oidc_client_id: str = Field("", description="What this desk is called there.")
     oidc_client_secret: SecretStr = Field(SecretStr(""), description="Its secret there.")
+    oidc_client_secret_file: Path | None = Field(
+        None, description="A file with that secret, instead of the secret itself."
+    )
+    oidc_scope: str = Field("openid profile", description="Scopes that are asked for.")
+    oidc_staff_claim: str = Field(
+        "sub",
+        description="Claim with the staff reference: letters, digits and . _ : / ~ -, no name and no "
+        "mail address.",
+    )
+    oidc_roles_claim: str = Field(
+        "roles", description="Claim with groups or roles; dots lead into it: realm_access.roles."
+    )
+    oidc_roles: dict[str, tuple[Role, ...]] = Field(
+        {},
+        description="JSON: which value of that claim gives which roles here, such as "
+        '{"safeguarding-duty": ["duty", "tells"]}. Any other gives none.',
+    )
+    oidc_acr: tuple[str, ...] = Field(
+        (),
+        description="JSON: ways of signing in that are strong enough (values of acr, such as "
+        '["mfa"]); none: any.',
+    )
     idle_minutes: int = Field(
         30, ge=1, description="A session ends after so long without a request."
     )
@@ -41,7 +70,33 @@ class DeskSettings(BaseSettings):
         description="Hosts, by commas, that the organisation's webhooks may lead to, each `host` or "
         "`host:port`; none without it. In development also 127.0.0.1.",
     )
-    requests_a_minute: int = Field(300, ge=10, description="More from one address are refused.")
+    requests_a_minute: int = Field(
+        300, ge=10, description="More from one person, or from one address, are refused."
+    )
+    sign_ins_a_minute: int = Field(
+        30, ge=1, description="More attempts to sign in from one address are refused."
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks of the proxies before it, with commas; what they say of "
+        "where a request came from is believed, and nobody else's word.",
+    )
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach the desk by TLS."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def host_name(self) -> str:
+        """The host that people's browsers ask for; empty where none is set."""
+        return urlsplit(self.base_url).hostname or ""
+
+    def secret_of_client(self) -> str:
+        """The desk's secret at its provider; empty for a desk that has none. Raises OSError."""
+        if self.oidc_client_secret_file is not None:
+            return self.oidc_client_secret_file.read_text(encoding="utf-8").strip()
+        return self.oidc_client_secret.get_secret_value()
 
     def folder(self, data_dir: Path) -> Path:
         """Where this desk keeps its database and its log; readable by it alone."""

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from broker.auditor.report import BadLedgerError
 from broker.auditor.single_log import verify_log
 from broker.cli import app as command_line
+from broker.desk import oidc, sessions
 from broker.desk.app import application_of
 from broker.desk.consultation_log import ConsultationLog
 from broker.desk.consultations import ID, WHAT, note
@@ -57,13 +58,18 @@ def a_desk(folder: Path) -> RunningDesk:
     own = DeskSettings(organisation=SANDWELL, development=True)
     at_rest = AtRest.of(settings.keys_dir, SANDWELL)
     reference = load_reference(settings.codesets_dir, settings.organisations_dir)
-    return RunningDesk(own, settings, reference, DeskStore(own.folder(folder), at_rest, ()))
+    return RunningDesk(
+        own,
+        settings,
+        reference,
+        DeskStore(own.folder(folder), at_rest, (sessions.SCHEMA, oidc.SCHEMA)),
+    )
 
 
 def opened(desk: RunningDesk) -> TestClient[Any]:
     """Its pages, in a browser of nobody."""
-    folder = desk.own.folder(desk.settings.data_dir)
-    return TestClient(application_of(desk, [DeskPart(handlers=(shown,))], folder))
+    app = application_of(desk, [DeskPart(handlers=(shown,))])
+    return TestClient(app, base_url="http://localhost")
 
 
 def signed_in(client: TestClient[Any]) -> None:
