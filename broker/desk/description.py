@@ -11,7 +11,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.response import Response
 
-from broker.desk.api_reading import AVRO, CLOUD_EVENT, CLOUD_EVENTS, JSON
+from broker.desk.api_reading import AVRO, CLOUD_EVENT, CLOUD_EVENTS, JSON, MOST_AT_ONCE
 from broker.desk.api_values import Problem
 from broker.model.types import Action, ConcernEvent
 
@@ -71,10 +71,24 @@ def described(app: Litestar) -> bytes:
     plain["paths"][STATEMENTS_PATH]["post"]["requestBody"] = {
         "required": True,
         "content": {
-            JSON: {"schema": {"anyOf": [one, {"type": "array", "items": one, "maxItems": 500}]}},
+            JSON: {
+                "schema": {
+                    "anyOf": [
+                        one,
+                        {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_AT_ONCE},
+                    ]
+                }
+            },
             AVRO[0]: {"schema": raw},
             CLOUD_EVENT: {"schema": {"type": "object", "required": ["id", "source", "type"]}},
-            CLOUD_EVENTS: {"schema": {"type": "array", "items": {"type": "object"}}},
+            CLOUD_EVENTS: {
+                "schema": {
+                    "type": "array",
+                    "items": {"type": "object"},
+                    "minItems": 1,
+                    "maxItems": MOST_AT_ONCE,
+                }
+            },
         },
     }
     problem = {"application/problem+json": {"schema": {"$ref": REF.format(name="Problem")}}}
