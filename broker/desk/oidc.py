@@ -85,7 +85,7 @@ class Provider:
             metadata.get("authorization_response_iss_parameter_supported") and "iss" not in query
         ):
             raise SignInRefusedError("issuer_wrong")
-        if "code" not in query:
+        if "error" in query or not query.get("code"):
             raise SignInRefusedError("provider_refused")
         token = await self._exchanged(metadata, query["code"], going.verifier)
         expected = Expected(

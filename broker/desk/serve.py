@@ -6,6 +6,7 @@ import socket
 import sys
 
 import uvicorn
+from litestar import Litestar
 from pydantic import ValidationError
 
 from broker.desk.app import build
@@ -27,18 +28,21 @@ def serve(own: DeskSettings, settings: Settings) -> int:
     except (DeskError, DeskStoreError, KeysError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(own.trusted_proxies),
-            forwarded_allow_ips=own.trusted_proxies,
-        )
-    )
+    server = uvicorn.Server(server_of(application, own))
     server.run(sockets=[listening])
     return 0
+
+
+def server_of(application: Litestar, own: DeskSettings) -> uvicorn.Config:
+    """How it is served: no log of addresses, and only the proxies that are named are believed."""
+    return uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(own.trusted_proxies),
+        forwarded_allow_ips=own.trusted_proxies,
+    )
 
 
 def main() -> int:

@@ -33,6 +33,8 @@ NUMBER_BYTES = 32
 RENEW_AFTER_S = 30.0
 """A session is not written again for each of many requests."""
 LOADED = "desk_session"
+BEGUN = "begun"
+"""What changes in a session whenever somebody signs in: it then gets a new number."""
 
 
 class Sessions(ServerSideSessionBackend):
@@ -64,8 +66,8 @@ class Sessions(ServerSideSessionBackend):
             return
         session = cast("dict[str, Any]", scope_session)
         after = json.dumps(session)
-        person_before = json.loads(before).get("person") if before else None
-        if number is None or before is None or person_before != session.get("person"):
+        begun_before = json.loads(before).get(BEGUN) if before else None
+        if number is None or before is None or begun_before != session.get(BEGUN):
             if number:
                 self._end(number)
             headers.add("Set-Cookie", self._cookie(self._begin(after), None))

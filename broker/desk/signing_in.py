@@ -28,6 +28,7 @@ from broker.desk.id_token import SignInRefusedError
 from broker.desk.pages import page
 from broker.desk.people import INVENTED, SECOND_REVIEWER, Person, Role, roles_at
 from broker.desk.running import RunningDesk
+from broker.desk.sessions import BEGUN
 from broker.desk.settings import AUDITOR
 from broker.shell.keys import DESK
 
@@ -63,7 +64,7 @@ def remember(request: Request[Any, Any, Any], person: Person) -> None:
                 "roles": [one.value for one in person.roles],
             },
             "started": time.time(),
-            "number": secrets.token_hex(RANDOM_BYTES // 2),
+            BEGUN: secrets.token_hex(RANDOM_BYTES // 2),
         }
     )
 

@@ -94,7 +94,7 @@ def start_desk(
     broker: Broker, organisation: str, **settings: object
 ) -> tuple[subprocess.Popen[bytes], str]:
     """A desk's process and address, once it serves."""
-    port = free_port(HOST)
+    port = int(str(settings.get("port") or free_port(HOST)))
     given = {
         "organisation": organisation,
         "host": HOST,

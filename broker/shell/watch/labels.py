@@ -39,6 +39,7 @@ ALARMS = (
     "retention_not_run",
     "rights_not_followed",
     "shard_lost",
+    "webhook_not_sent",
     "witness_contradicted",
     "witness_quorum_missed",
     "witness_unanswered",
