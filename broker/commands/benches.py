@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -31,11 +32,23 @@ Full = Annotated[
 ]
 
 
+Plots = Annotated[
+    Path | None,
+    typer.Option(
+        "--plots", metavar="DIR", help="Also write a plot of each key, and a page with the machine."
+    ),
+]
+
+
 def add_bench(app: typer.Typer) -> None:
     """Makes `broker bench` alone a command; its parts stay commands of their own."""
     app.callback(
         invoke_without_command=True,
-        epilog=examples("broker bench", "broker bench --json", "broker bench --only flow --quick"),
+        epilog=examples(
+            "broker bench",
+            "broker bench --plots docs/speed --json",
+            "broker bench --only flow --quick",
+        ),
     )(_bench)
 
 
@@ -44,6 +57,7 @@ def _bench(
     only: Only = None,
     quick: Quick = False,
     full: Full = False,
+    plots: Plots = None,
     as_json: Json = False,
 ) -> None:
     """Measure everything: rates, ratios, growth. Medians with their spread, of runs taken in turn.
@@ -63,6 +77,10 @@ def _bench(
     suite = bench_suite(
         settings_in_force(), sizes, only or (), lambda part: complain(f"bench: {part}")
     )
+    if plots is not None:
+        from broker.commands.bench_plots import write_plots
+
+        complain(f"bench: {len(write_plots(plots, suite, as_row(suite)))} files in {plots}")
     if as_json:
         write(as_row(suite))
     else:
@@ -80,6 +98,7 @@ def show_suite(out: Console, suite: Suite) -> None:
     """One table, and where it was measured."""
     from rich.table import Table
 
+    from broker.commands.bench_plots import machine_words
     from broker.shell.bench_suite import UNITS
 
     table = Table("key", "median", "min", "max", "runs", "unit", "what it is")
@@ -88,11 +107,7 @@ def show_suite(out: Console, suite: Suite) -> None:
         figures = (_figure(value) for value in (one.median, one.min, one.max))
         table.add_row(key, *figures, str(one.runs), unit, meaning)
     out.print(table)
-    machine = suite.machine
-    out.print(
-        f"{machine.cores} cores, {machine.memory_gib} GiB, {machine.system}, Python {machine.python}; "
-        f"load before {machine.load_before}; {suite.seconds:.0f} s"
-    )
+    out.print(f"{machine_words(suite.machine)}, after {suite.load_after}; {suite.seconds:.0f} s")
 
 
 def _figure(value: float) -> str:

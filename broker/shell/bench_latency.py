@@ -56,11 +56,11 @@ def latencies(shop: Workshop, rate: int, seconds: int, runs: int) -> list[tuple[
         ExitStack() as stack,
     ):
         settings = settings.model_copy(update={"kafka_bootstrap": kafka.bootstrap})
-        asyncio.run(_topics(settings))
+        asyncio.run(make_topics(settings))
         for name in STEPS:
-            stack.enter_context(_process(settings, "broker.shell.run", name))
+            stack.enter_context(process_of(settings, "broker.shell.run", name))
         for hop in range(len(HOPS) - 1):
-            stack.enter_context(_process(settings, "broker.shell.bench_relay", str(hop)))
+            stack.enter_context(process_of(settings, "broker.shell.bench_relay", str(hop)))
         asyncio.run(_alerts(settings, shop, rate, WARM_UP))
         asyncio.run(_relayed(settings, rate, WARM_UP))
         for _ in range(runs):
@@ -70,7 +70,8 @@ def latencies(shop: Workshop, rate: int, seconds: int, runs: int) -> list[tuple[
 
 
 @contextmanager
-def _process(settings: Settings, module: str, name: str) -> Iterator[None]:
+def process_of(settings: Settings, module: str, name: str) -> Iterator[None]:
+    """A process of the broker or of the relay; it is ended at the end."""
     environment = {
         **os.environ,
         "BROKER_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
@@ -92,12 +93,14 @@ def _process(settings: Settings, module: str, name: str) -> Iterator[None]:
                 process.wait()
 
 
-def _connected(settings: Settings) -> list[str]:
+def connected(settings: Settings) -> list[str]:
+    """Codes of the organisations that have topics."""
     return list(load_connected(settings.organisations_dir / "connected.yaml"))
 
 
-async def _topics(settings: Settings) -> None:
-    await ensure_topics(settings.kafka_bootstrap, _connected(settings))
+async def make_topics(settings: Settings) -> None:
+    """All topics of the broker, and those of the relay."""
+    await ensure_topics(settings.kafka_bootstrap, connected(settings))
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     await admin.start()
     try:
@@ -110,7 +113,7 @@ async def _alerts(settings: Settings, shop: Workshop, rate: int, count: int) -> 
     """Publishes events and waits for their alerts."""
     published = list(shop.sealed(count))
     topic = f"concerns.v1.{shop.publisher}"
-    topics = [f"alerts.v1.{code}" for code in _connected(settings)]
+    topics = [f"alerts.v1.{code}" for code in connected(settings)]
     taken, arrived = await _sent_and_read(
         settings, rate, topic, [data for _, data in published], topics, per_record=None
     )

