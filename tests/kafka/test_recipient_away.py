@@ -8,6 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 import pytest
@@ -41,6 +42,11 @@ def told(running: Broker, who: str, events: Sequence[ConcernEvent]) -> set[str]:
     found = asyncio.run(delivered(running.settings, running.organisations)).alerts
     ids = {one.event_id for one in events}
     return {event for event, name in found if event in ids and name.split(":")[0] == who}
+
+
+def is_told(running: Broker, who: str, events: Sequence[ConcernEvent]) -> bool:
+    """Whether of all of them."""
+    return len(told(running, who, events)) == len(events)
 
 
 def escalated(running: Broker) -> set[str]:
@@ -113,8 +119,8 @@ def test_who_is_away_for_a_week_delays_nobody_and_then_reads_all_that_still_stan
     ids = [one.event_id for one in events]
     for some in (events[: EVENTS // 2], events[EVENTS // 2 :]):
         asyncio.run(running.publish(some))
-        eventually(lambda some=some: len(told(running, PRESENT, some)) == len(some))
-    eventually(lambda: told(running, AWAY, events) == set(ids))
+        eventually(partial(is_told, running, PRESENT, some))
+    eventually(partial(is_told, running, AWAY, events))
     asyncio.run(running.publish_in_turn([retraction_of(one) for one in events[:WITHDRAWN]]))
     running.start("clock", clock_ahead_s=WEEK.total_seconds())
     try:
