@@ -15,6 +15,7 @@ from broker.commands.audit_index import bench as bench_audit
 from broker.commands.audit_parity_command import add_parity
 from broker.commands.audit_queries import add_queries
 from broker.commands.benches import add_bench
+from broker.commands.desk_bench import bench as bench_desk
 from broker.commands.words import (
     FAILED,
     MARKUP,
@@ -245,6 +246,9 @@ add_bench(bench_app)
 bench_app.command(
     "audit", epilog=examples("broker bench audit", "broker bench audit --records 100000 --json")
 )(bench_audit)
+bench_app.command(
+    "desk", epilog=examples("broker bench desk", "broker bench desk --warnings 500 --json")
+)(bench_desk)
 
 
 @bench_app.command(

@@ -170,10 +170,11 @@ def test_a_double_click_and_the_back_button_answer_once(
     page.get_by_label("Reference of the plan").fill("CP-2026-118")
     page.get_by_label("Yes", exact=True).check()
     # The same form twice beside the button, whose own guard stops what a double click would send.
-    sent = {
+    sent: dict[str, str | float | bool] = {
         name: page.locator(f"input[name={name}]").first.input_value()
         for name in ("_csrf_token", "act_id", "plan")
-    } | {"may_know": "yes"}
+    }
+    sent["may_know"] = "yes"
     for _ in range(2):
         assert page.request.post(page.url, form=sent, max_redirects=0).status == 303
     page.get_by_role("button", name="Send").dblclick()
