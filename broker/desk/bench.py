@@ -30,6 +30,7 @@ from broker.desk.front import free_port
 from broker.desk.settings import DeskSettings
 from broker.desk.tokens import May, make_token
 from broker.examples.samples import fresh_example
+from broker.examples.scenarios import load_scenarios
 from broker.model.types import ConcernEvent
 from broker.reference import load_connected
 from broker.shell.access import ensure_access
@@ -39,7 +40,6 @@ from broker.shell.settings import Settings
 from broker.shell.topics import ensure_topics
 
 HOST = "127.0.0.1"
-TELLS, READS = "ADV-WM-001", "E08000028"
 STEPS = ("intake", "decide", "ledger")
 WARM_UP = 5
 LARGE = 10_000
@@ -85,15 +85,15 @@ def bench_desk(warnings: int, pages: int, large: int = LARGE) -> DeskFigures:
     """One run: `warnings` one after the other, then each page `pages` times. Raises BenchError."""
     with tempfile.TemporaryDirectory(prefix="bench-desk-") as folder, ExitStack() as stack:
         settings = stack.enter_context(_broker(Path(folder) / "var"))
-        teller = stack.enter_context(_desk(settings, TELLS))
-        with _desk(settings, READS) as address:
-            arrivals = _arrivals(settings, teller, address, warnings)
-        with _desk(settings, READS) as address, _on_duty(address) as reader:
+        tells, reads = _who()
+        with _desk(settings, tells) as teller, _desk(settings, reads) as address:
+            arrivals = _arrivals(_door(settings, tells, teller), address, warnings)
+        with _desk(settings, reads) as address, _on_duty(address) as reader:
             first = _timed(lambda: _page(reader, "/inbox"))
             again = _spread([_timed(lambda: _page(reader, "/inbox")) for _ in range(pages)])
-        _fill(settings, large)
+        _fill(settings, reads, large)
         last = -(-large // A_PAGE)
-        with _desk(settings, READS) as address, _on_duty(address) as reader:
+        with _desk(settings, reads) as address, _on_duty(address) as reader:
             found = [
                 _spread([_timed(lambda path=path: _page(reader, path)) for _ in range(pages)])  # type: ignore[misc]
                 for path in ("/inbox", f"/inbox?number={last}", "/inbox?show=overdue")
@@ -101,19 +101,27 @@ def bench_desk(warnings: int, pages: int, large: int = LARGE) -> DeskFigures:
     return DeskFigures(warnings, _spread(arrivals), first, again, large, *found)
 
 
-def _arrivals(settings: Settings, teller: str, address: str, warnings: int) -> list[float]:
-    """Milliseconds of each warning, told one after the other."""
-    store = store_of(DeskSettings(organisation=TELLS), settings)
-    token = make_token(
-        store, "bench", (May.PUBLISH,), days=1, now=datetime.datetime.now(datetime.UTC)
-    )
+def _who() -> tuple[str, str]:
+    """Who speaks for the mother in the first scenario, and the neighbour who is told where harm is feared."""
+    scenario = load_scenarios()[0]
+    _, recipient = scenario.told[1]
+    return scenario.events[0].publisher, recipient.partition(":")[0]
+
+
+def _door(settings: Settings, organisation: str, address: str) -> httpx.Client:
+    """The HTTP door of an organisation, for a system that may publish."""
+    store = store_of(DeskSettings(organisation=organisation), settings)
+    now = datetime.datetime.now(datetime.UTC)
+    token = make_token(store, "bench", (May.PUBLISH,), days=1, now=now)
     store.close()
-    found = []
     bearer = {"Authorization": f"Bearer {token}"}
-    with (
-        httpx.Client(base_url=teller, headers=bearer, timeout=60) as door,
-        _on_duty(address) as reader,
-    ):
+    return httpx.Client(base_url=address, headers=bearer, timeout=60)
+
+
+def _arrivals(door: httpx.Client, address: str, warnings: int) -> list[float]:
+    """Milliseconds of each warning, told one after the other."""
+    found = []
+    with door, _on_duty(address) as reader:
         for number in range(WARM_UP + warnings):
             took = _timed(lambda: _told_and_shown(door, reader))
             if number >= WARM_UP:
@@ -162,9 +170,9 @@ def _warning() -> tuple[ConcernEvent, str]:
     return msgspec.structs.replace(event, audience_texts=texts), word
 
 
-def _fill(settings: Settings, large: int) -> None:
+def _fill(settings: Settings, organisation: str, large: int) -> None:
     """Makes the neighbour's inbox large: its real alerts again and again, each under an id of its own."""
-    store = store_of(DeskSettings(organisation=READS), settings)
+    store = store_of(DeskSettings(organisation=organisation), settings)
     columns = "offset, event_id, part, recipient, severity, mode, received_at, acknowledge_by"
     with store.transaction():
         rows = store.all(f"SELECT {columns}, sealed FROM alert")  # noqa: S608 -- no input
