@@ -110,7 +110,8 @@ class TakenBack(msgspec.Struct, frozen=True):
     """What a retraction or a correction leaves behind on one partition."""
 
     state: PartState | None
-    entries: tuple[StateEntry, ...]
+    mark: StateEntry
+    """Of the statement that was taken back: its entry counts no more, or this is left in its place."""
     recorded: DecisionSet | None = None
     forwarded: Part | None = None
     """The part that corrects this one, with the names of those who were told."""
@@ -119,7 +120,6 @@ class TakenBack(msgspec.Struct, frozen=True):
 def take_back(
     part: Part,
     state: PartState | None,
-    entries: tuple[StateEntry, ...],
     order: int,
     policy: Policy,
     sealing: Sealing,
@@ -130,7 +130,7 @@ def take_back(
     A record that is only about the entry (its token has been joined to an older one), or about a part
     that is not decided here, changes the entries alone.
     """
-    marked = _marked(part, entries, order)
+    mark = _mark(part, order)
     act = part.act_set_id or ""
     correcting = None
     if part.sealed:
@@ -138,7 +138,7 @@ def take_back(
         correcting = decode(unseal(parts_key, part.sealed, binding), Part)
     if state is None or ENTRY_ONLY in part.flags:
         forwarded = correcting and msgspec.structs.replace(correcting, only_told=True)
-        return TakenBack(state, marked, forwarded=forwarded)
+        return TakenBack(state, mark, forwarded=forwarded)
     taken: Retracted = retract(
         state,
         act,
@@ -154,19 +154,11 @@ def take_back(
         told=taken.told,
         flags=(*correcting.flags, corrects(EventType(state.event_type))),
     )
-    return TakenBack(taken.state, marked, taken.recorded, forwarded)
+    return TakenBack(taken.state, mark, taken.recorded, forwarded)
 
 
-def _marked(part: Part, entries: tuple[StateEntry, ...], order: int) -> tuple[StateEntry, ...]:
-    """The entries with this statement's own retracted; a mark in its place where it is not here yet."""
-    statement = (part.publisher, part.event_id)
-    if any(entry.statement == statement for entry in entries):
-        return tuple(
-            msgspec.structs.replace(entry, retracted=True)
-            if entry.statement == statement
-            else entry
-            for entry in entries
-        )
+def _mark(part: Part, order: int) -> StateEntry:
+    """What is left where a retraction comes before what it takes back."""
     at = part.received_at
     observation = Observation(
         origin=part.event_id,
@@ -177,7 +169,7 @@ def _marked(part: Part, entries: tuple[StateEntry, ...], order: int) -> tuple[St
         doubted=False,
         observed_at=at,
     )
-    mark = StateEntry(
+    return StateEntry(
         order=order,
         event_id=part.event_id,
         publisher=part.publisher,
@@ -187,7 +179,6 @@ def _marked(part: Part, entries: tuple[StateEntry, ...], order: int) -> tuple[St
         observation=observation,
         retracted=True,
     )
-    return (*entries, mark)
 
 
 def act_input(original: Part, act: Part, order: int, parts_key: bytes) -> PartInput:

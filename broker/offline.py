@@ -30,7 +30,7 @@ from broker.intake import (
     without,
 )
 from broker.later import Sealing, act_input, act_on_part, opened_act, take_back
-from broker.link import entry_of, join
+from broker.link import Listed, about, entry_of, join, retracted
 from broker.model.codec import encode
 from broker.model.types import Action, ConcernEvent, DecisionSet, Part, PartStep
 from broker.model.values import PartState, Rejection, SourcePosition, StateEntry
@@ -156,13 +156,13 @@ class OfflineFlow:
         taken = take_back(
             part,
             self._states.get(part.part_id),
-            self._entries.get(part.part_key, ()),
             self._order,
             self._policy,
             self._sealing(part.part_key),
             self._reception.parts_key,
         )
-        self._entries[part.part_key] = taken.entries
+        entries = self._entries.get(part.part_key, ())
+        self._entries[part.part_key] = retracted(entries, taken.mark)
         if taken.state is not None:
             self._states[part.part_id] = taken.state
         if taken.recorded is not None:
@@ -175,14 +175,13 @@ class OfflineFlow:
         if state is None:
             return
         given = act_input(self._parts[part.part_id], part, state.order, self._reception.parts_key)
-        past = self._entries.get(part.part_key, ())
-        below = tuple(entry for entry in past if entry.order < state.order)
+        past = about(given, Listed(self._entries.get(part.part_key, ())))
         made = act_on_part(
             opened_act(part, self._reception.parts_key),
             part.act_set_id or "",
             state,
             given,
-            below,
+            past,
             self._policy,
             self._sealing(part.part_key),
         )
@@ -226,14 +225,17 @@ class OfflineFlow:
         return Sealing(self._reception.sealer, self._subject_key(part_key))
 
     def _decide(self, part: Part) -> tuple[DecidedPart, DecisionSet]:
-        past = self._entries.get(part.part_key, ())
+        entries = self._entries.get(part.part_key, ())
         given = part_input(part, self._order, self._reception.parts_key)
+        past = about(given, Listed(entries))
         sealer = self._reception.sealer
         try:
             result = decide_part(given, past, self._policy, sealer.pairwise)
         except Exception:  # noqa: BLE001 -- as in the decide process: an error is a refusal on record
             result = undecided(given, past)
-        self._entries[part.part_key] = (*past, entry_of(given))
+        entry = entry_of(given)
+        if all(one.statement != entry.statement for one in entries):
+            self._entries[part.part_key] = (*entries, entry)
         self._parts[part.part_id] = part
         self._states[part.part_id] = first_state(
             part,

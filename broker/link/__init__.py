@@ -5,7 +5,20 @@ a part is linked with are the entries before its own place in the stream, howeve
 whatever sequence they are handed in.
 """
 
-from broker.link.entries import entry_of, join
-from broker.link.part import NEAR, link
+from broker.link.about import NEAR, Listed, about
+from broker.link.entries import entry_of, join, retracted
+from broker.link.history import KeptHistory
+from broker.link.part import link
+from broker.link.rows import Rows
 
-__all__ = ["NEAR", "entry_of", "join", "link"]
+__all__ = [
+    "NEAR",
+    "KeptHistory",
+    "Listed",
+    "Rows",
+    "about",
+    "entry_of",
+    "join",
+    "link",
+    "retracted",
+]

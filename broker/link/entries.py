@@ -52,7 +52,7 @@ def join(older: tuple[StateEntry, ...], moved: tuple[StateEntry, ...]) -> tuple[
     Where both hold an event the earlier place is kept, and it is retracted if either says so. So
     joining again, or in another sequence, changes nothing.
     """
-    return tuple(sorted(one_each((*older, *moved)), key=_place))
+    return tuple(sorted(one_each((*older, *moved)), key=place_of))
 
 
 def one_each(entries: Iterable[StateEntry]) -> Iterable[StateEntry]:
@@ -61,16 +61,30 @@ def one_each(entries: Iterable[StateEntry]) -> Iterable[StateEntry]:
     for entry in entries:
         known = kept.setdefault(entry.statement, entry)
         if known is not entry and known != entry:
-            kept[entry.statement] = _merged(known, entry)
+            kept[entry.statement] = merged(known, entry)
     return kept.values()
 
 
-def _merged(one: StateEntry, other: StateEntry) -> StateEntry:
-    first = min(one, other, key=lambda entry: (_place(entry), entry.publisher, entry.ids))
+def retracted(entries: tuple[StateEntry, ...], mark: StateEntry) -> tuple[StateEntry, ...]:
+    """The entries with that of the mark's statement retracted; with the mark where there is none."""
+    if all(entry.statement != mark.statement for entry in entries):
+        return (*entries, mark)
+    return tuple(
+        msgspec.structs.replace(entry, retracted=True)
+        if entry.statement == mark.statement
+        else entry
+        for entry in entries
+    )
+
+
+def merged(one: StateEntry, other: StateEntry) -> StateEntry:
+    """Two entries of one statement as one: that of the earlier place, retracted if either is."""
+    first = min(one, other, key=lambda entry: (place_of(entry), entry.publisher, entry.ids))
     return msgspec.structs.replace(first, retracted=one.retracted or other.retracted)
 
 
-def _place(entry: StateEntry) -> tuple[int, str, str]:
+def place_of(entry: StateEntry) -> tuple[int, str, str]:
+    """By this entries follow each other in the stream."""
     return entry.order, *entry.statement
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from broker.link.about import asks, bears_on, said_at, widened
 from broker.link.entries import entry_of, one_each
 from broker.link.grading import is_unlabelled
 from broker.link.origins import Origins, origins_of
@@ -20,11 +20,6 @@ from broker.model.values import (
     StateEntry,
 )
 
-NEAR = datetime.timedelta(days=7)
-"""How far apart two time windows may lie and still be about one claim. A week: people remember
-"last weekend", and a threat for Saturday is heard of in the days before it."""
-EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
-LATEST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 WHOLE = 1000
 """Discount per mille of a record against what it was made from: it adds nothing to that."""
 ORIGIN_UNKNOWN = "origin_unknown"
@@ -53,7 +48,7 @@ def link(part: PartInput, past: Sequence[StateEntry]) -> Linked:
         part=part,
         claim=_claim(part, own, before, origins),
         agencies_seen=len({own.publisher, *echoes}),
-        earlier=_earlier(before, names),
+        earlier=_earlier(before),
         flags=_flags(
             part,
             is_echo=bool(echoes) or _is_made_from(names, origins),
@@ -69,7 +64,7 @@ def _before(own: StateEntry, past: Sequence[StateEntry]) -> list[StateEntry]:
     order, statement = own.order, own.statement
     below = (entry for entry in past if entry.order < order and entry.statement != statement)
     standing = [entry for entry in one_each(below) if not entry.retracted]
-    standing.sort(key=lambda entry: (entry.observation.observed_at, *entry.statement))
+    standing.sort(key=said_at)
     return standing
 
 
@@ -78,26 +73,14 @@ def _claim(
 ) -> Claim:
     """The part's own observation first, then those that share a harm and lie near in time."""
     harms = frozenset(own.harms)
-    opens, closes = _widened(own.window)
+    window = widened(own.window)
     observations = [_placed(own.observation, 0, origins)]
     observations.extend(
         _placed(entry.observation, position, origins)
         for position, entry in enumerate(before, start=1)
-        if entry.window[0] <= closes
-        and opens <= entry.window[1]
-        and not harms.isdisjoint(entry.harms)
+        if bears_on(entry, harms, window)
     )
     return Claim(observations=tuple(observations), as_of=part.received_at)
-
-
-def _widened(
-    window: tuple[datetime.datetime, datetime.datetime],
-) -> tuple[datetime.datetime, datetime.datetime]:
-    """The window with `NEAR` on either side, kept within what a datetime can hold."""
-    start, end = window
-    opens = start - NEAR if start - EARLIEST > NEAR else EARLIEST
-    closes = end + NEAR if LATEST - end > NEAR else LATEST
-    return opens, closes
 
 
 def _placed(observation: Observation, position: int, origins: Origins) -> Observation:
@@ -117,14 +100,12 @@ def _placed(observation: Observation, position: int, origins: Origins) -> Observ
     )
 
 
-def _earlier(before: Sequence[StateEntry], names: Sequence[str]) -> tuple[EarlierConcern, ...]:
-    """By time of observation: what each organisation said first of each origin, its echoes left out."""
-    first: dict[tuple[str, str], str] = {}
-    for entry, name in zip(before, names, strict=True):
-        first.setdefault((entry.publisher, name), entry.event_id)
-    return tuple(
-        EarlierConcern(event_id, organisation) for (organisation, _), event_id in first.items()
-    )
+def _earlier(before: Iterable[StateEntry]) -> tuple[EarlierConcern, ...]:
+    """By time of observation: the first that each organisation said; who else it was does not matter."""
+    first: dict[str, str] = {}
+    for entry in before:
+        first.setdefault(entry.publisher, entry.event_id)
+    return tuple(EarlierConcern(event_id, code) for code, event_id in first.items())
 
 
 def _requesters(part: PartInput, standing: Sequence[StateEntry]) -> tuple[str, ...]:
@@ -133,15 +114,9 @@ def _requesters(part: PartInput, standing: Sequence[StateEntry]) -> tuple[str, .
     An event id is its publisher's own. Where two organisations used that id, nobody can say which of
     them was meant, so neither is.
     """
-    event = part.event
-    if event.answers is None:
+    if part.event.answers is None:
         return ()
-    asked = {
-        entry.publisher
-        for entry in standing
-        if (entry.event_id, entry.asked_of) == (event.answers, event.publisher)
-        and entry.necessity_stated
-    }
+    asked = {entry.publisher for entry in standing if asks(entry, part)}
     return tuple(asked) if len(asked) == 1 else ()
 
 

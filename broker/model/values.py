@@ -106,7 +106,7 @@ class Weight(msgspec.Struct, frozen=True):
 class EarlierConcern(msgspec.Struct, frozen=True):
     """An earlier published concern about the same child, place or group.
 
-    What an organisation said first of one origin; its repeats of that are no further concern.
+    What an organisation said first; whatever it said since makes it no more concerned.
     """
 
     event_id: str

@@ -7,6 +7,8 @@ and no code of an organisation; never provenance, ethnicity or sex, which may no
 from __future__ import annotations
 
 import datetime
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 from broker.model.values import Candidate, Linked, LookedAt, Observation
@@ -45,13 +47,15 @@ def of_candidate(
 def _observations(linked: Linked) -> list[dict[str, Any]]:
     """What was weighed, the part's own first; origins by number, so that none can be told apart."""
     seen = linked.claim.observations
-    names = list(dict.fromkeys(one.origin for one in seen))
+    names = dict(zip(dict.fromkeys(one.origin for one in seen), itertools.count()))
     return [_observation(one, names, linked.claim.as_of) for one in seen]
 
 
-def _observation(one: Observation, names: list[str], as_of: datetime.datetime) -> dict[str, Any]:
+def _observation(
+    one: Observation, names: Mapping[str, int], as_of: datetime.datetime
+) -> dict[str, Any]:
     return {
-        "origin": names.index(one.origin),
+        "origin": names[one.origin],
         "origin_unknown": one.origin_unknown,
         "directness": one.directness,
         "specificity": one.specificity,
@@ -59,6 +63,6 @@ def _observation(one: Observation, names: list[str], as_of: datetime.datetime) -
         "doubted": one.doubted,
         "days_old": (as_of - one.observed_at).days,
         "depends_on": sorted(
-            [names.index(origin), rho] for origin, rho in one.dependent_on if origin in names
+            [names[origin], rho] for origin, rho in one.dependent_on if origin in names
         ),
     }

@@ -8,33 +8,41 @@ from __future__ import annotations
 
 import datetime
 import os
-import statistics
+import time
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from broker.auditor import verify_ledger
-from broker.flow import decide_part, part_input, record_part
+from broker.flow import part_input
 from broker.ledger import RecordSet, ShardStore
 from broker.link import entry_of
 from broker.model.canonical import digest_text
 from broker.model.codec import decode
-from broker.model.types import DecisionSet
+from broker.model.types import DecisionSet, Part
 from broker.model.values import PartState, StateEntry
 from broker.shell.bench_measured import ratios, seconds
-from broker.shell.bench_parts import BATCH, MemoryTables, RocksTables, Workshop
+from broker.shell.bench_parts import BATCH, Ago, MemoryTables, RocksTables, Workshop
+from broker.shell.decide_state import DecideState
 from broker.shell.decide_worker import Decider
 from broker.shell.kafka import DECISIONS_TOPIC
+from broker.shell.key_ring import KeyRing
 from broker.shell.keys import load_broker_keys
 from broker.shell.ledger_worker import record_set, render
 from broker.shell.subject_keys import SubjectKeys
 
 FILLED_AT_ONCE = 1000
 LEAVES_A_SET = 12
-EACH = 9
-"""Events in one run of the history."""
-TWO_YEARS = datetime.timedelta(days=730)
+EVENTS_OF_A_CHILD = 64
+"""In one run of the history."""
+AT_ONCE = 4
+"""So many in turn about a child of either kind: what else the machine does slows both alike."""
+FIRST_OF_A_BENCH = 10_000_000
+"""An offset above those of all that was there before."""
+CHILDHOOD = datetime.timedelta(days=18 * 365)
+"""Over this the events of a history lie evenly, all of one harm: 5,000 of them are five a week."""
 
 
 class Ledger:
@@ -168,42 +176,104 @@ def _known(workshop: Workshop, folder: Path, count: int) -> Decider:
     for start in range(0, count, FILLED_AT_ONCE):
         keys = [digest_text("subject", str(start + n))[:32] for n in range(FILLED_AT_ONCE)]
         for key in keys:
-            tables.keep(key, (entry,))
+            tables.history(key).add(entry)
             tables.keep_rounds(msgspec.structs.replace(state, part_id=key, part_key=key))
         subjects.keys_for(keys)
     return decider
 
 
-def growth_history(workshop: Workshop, counts: tuple[int, int], runs: int) -> list[float]:
-    """One event about a child with a long history over one about a child with a short one.
+class Histories:
+    """Children with a history of one length, and the deciding of events about them."""
 
-    With the reading and writing of its row, as the worker does for each event.
+    def __init__(
+        self,
+        workshop: Workshop,
+        folder: Path,
+        count: int,
+        children: int,
+        before: datetime.timedelta,
+    ) -> None:
+        """Each of so many children has `count` entries, in tables of RocksDB in `folder`.
+
+        The last of them was observed `before` the warning that all events are like.
+        """
+        folder.mkdir(parents=True)
+        self._workshop = workshop
+        self._tables = DecideState(RocksTables(folder), 1)  # type: ignore[arg-type]
+        ring, subjects = KeyRing(workshop.settings.keys_dir), SubjectKeys(folder / "subjects.db")
+        self._decider = Decider(self._tables, ring, subjects)
+        self._subjects = subjects
+        self._count, self._children, self._before = count, children, before
+        self._keys: list[str] = []
+        self._dealt = 0
+        self._first = FIRST_OF_A_BENCH
+
+    def renew(self) -> None:
+        """Children of whom nothing but the history is known; their keys are made, as after an event."""
+        part = self._workshop.parts(1)[0]
+        keys = load_broker_keys(self._workshop.settings.keys_dir)
+        like = entry_of(part_input(part, 0, keys.parts_key))
+        entries = _history(like, self._count, self._before)
+        self._keys = [digest_text("child", str(uuid.uuid4()))[:32] for _ in range(self._children)]
+        for key in self._keys:
+            history = self._tables.history(key)
+            for start in range(0, len(entries), FILLED_AT_ONCE):
+                history.add(*entries[start : start + FILLED_AT_ONCE])
+        self._subjects.keys_for(self._keys)
+
+    def decide(self, parts: Sequence[Part]) -> float:
+        """Seconds of the processor to decide the parts, dealt out to the children in turn, and to seal."""
+        dealt = [
+            msgspec.structs.replace(part, part_key=self._keys[(self._dealt + n) % self._children])
+            for n, part in enumerate(parts)
+        ]
+        self._dealt += len(parts)
+        self._first += len(parts)
+        started = time.process_time()
+        self._workshop.decide(self._decider, dealt, self._first)
+        return time.process_time() - started
+
+
+def growth_history(
+    workshop: Workshop, folder: Path, counts: tuple[int, int], runs: int
+) -> list[float]:
+    """Events about a child with a long history over as many, each about a child with a short one.
+
+    The decide step as the worker has it: the part opened, its past read from RocksDB, decided for each
+    candidate, its entry written, facts and alerts sealed, the set encoded. Enough events that the rows
+    of the long history are put in order several times.
     """
-    keys = load_broker_keys(workshop.settings.keys_dir)
-    part = workshop.parts(1)[0]
-    given = part_input(part, 10_000_000, keys.parts_key)
-    rows = [msgspec.msgpack.encode(_history(entry_of(given), count)) for count in counts]
+    gap = CHILDHOOD / counts[1]
+    left = EVENTS_OF_A_CHILD * (runs + 1)
+    few = Histories(workshop, folder / "few", counts[0], EVENTS_OF_A_CHILD, gap * left)
+    many = Histories(workshop, folder / "many", counts[1], 1, gap * left)
+    many.renew()
+    found = []
+    for _ in range(runs + 1):
+        few.renew()
+        short = long = 0.0
+        for number in range(EVENTS_OF_A_CHILD // AT_ONCE):
+            parts = workshop.parts(AT_ONCE, _falling(gap * left, gap))
+            left -= AT_ONCE
+            if number % 2:
+                short += few.decide(parts)
+            long += many.decide(parts)
+            if not number % 2:
+                short += few.decide(parts)
+        found.append(long / short)
+    return found[1:]
 
-    def one(row: bytes) -> None:
-        past = msgspec.msgpack.decode(row, type=tuple[StateEntry, ...])
-        taken = part_input(part, 10_000_000, keys.parts_key)
-        result = decide_part(taken, past, workshop.policy, keys.sealer.pairwise)
-        record_part(result, past, workshop.policy, keys.sealer, bytes(32))
-        msgspec.msgpack.encode((*past, entry_of(taken)))
 
-    few, many = rows
-
-    def median(row: bytes) -> float:
-        return statistics.median(seconds(lambda: one(row)) for _ in range(EACH))
-
-    return ratios(lambda: median(many), lambda: median(few), runs)
+def _falling(first: datetime.timedelta, by: datetime.timedelta) -> Ago:
+    """How long ago each of a row of events was, the next one always a little later."""
+    return lambda number: first - by * number
 
 
-def _history(like: StateEntry, count: int) -> tuple[StateEntry, ...]:
-    """Entries of earlier events about one child, evenly over two years."""
+def _history(like: StateEntry, count: int, before: datetime.timedelta) -> tuple[StateEntry, ...]:
+    """Entries of earlier events about one child, evenly over its childhood."""
     entries = []
     for number in range(count):
-        ago = TWO_YEARS * (count - number) / count
+        ago = before + CHILDHOOD * (count - number) / count
         start, end = like.window
         seen = msgspec.structs.replace(
             like.observation,

@@ -6,9 +6,10 @@ sealed alerts) with ids and a child of its own.
 
 from __future__ import annotations
 
+import datetime
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from broker.shell.settings import Settings
 from broker.shell.subject_keys import SubjectKeys
 
 BATCH = 100
+NOT_AGO = datetime.timedelta(0)
+Ago = Callable[[int], datetime.timedelta]
 
 
 class MemoryTables:
@@ -69,11 +72,16 @@ class Workshop:
         self._agency: AgencyKeys = load_agency_keys(settings.keys_dir, self._base.publisher)
         self._taken = 0
 
-    def taken_in(self, count: int) -> Iterator[tuple[tuple[DecisionSet, ...], Part]]:
-        """Intake's record and the part of each of `count` events, signed, sealed and received."""
+    def taken_in(
+        self, count: int, ago: Ago = lambda _number: NOT_AGO
+    ) -> Iterator[tuple[tuple[DecisionSet, ...], Part]]:
+        """Intake's record and the part of each of `count` events, signed, sealed and received.
+
+        `ago`: by how much the n-th was observed before the warning that all are like.
+        """
         view = IntakeView(seen=lambda _key: None, aliases=lambda _tokens: {})
-        for _ in range(count):
-            event = self._fresh()
+        for number in range(count):
+            event = _earlier(self._fresh(), ago(number))
             data = seal_statement(event, self._agency.identity, self._agency.epoch, os.urandom(32))
             source = SourcePosition(f"concerns.v1.{event.publisher}", 0, self._taken)
             record = RawRecord(source, event.publisher, event.reported_at, data)
@@ -96,9 +104,9 @@ class Workshop:
                 seal_statement(event, agency.identity, agency.epoch, os.urandom(32)),
             )
 
-    def parts(self, count: int) -> list[Part]:
+    def parts(self, count: int, ago: Ago = lambda _number: NOT_AGO) -> list[Part]:
         """The parts alone."""
-        return [part for _, part in self.taken_in(count)]
+        return [part for _, part in self.taken_in(count, ago)]
 
     def decider(self, tables: Any, subjects: SubjectKeys) -> Decider:
         """A decider with state of its own in `tables`."""
@@ -131,6 +139,15 @@ class Workshop:
             origin_id=f"origin-{number}",
             subjects=(msgspec.structs.replace(child, identifiers=(known_as,)),),
         )
+
+
+def _earlier(event: ConcernEvent, ago: datetime.timedelta) -> ConcernEvent:
+    """The same, observed and happened so long before."""
+    when = event.when
+    if when is not None:
+        end = None if when.end is None else when.end - ago
+        when = msgspec.structs.replace(when, start=when.start - ago, end=end)
+    return msgspec.structs.replace(event, observed_at=event.observed_at - ago, when=when)
 
 
 def _warning() -> ConcernEvent:

@@ -18,9 +18,10 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from rocksdict import Rdict
 
+from broker.link import KeptHistory
 from broker.model.codec import decode
 from broker.model.types import Part
-from broker.model.values import PartState, StateEntry
+from broker.model.values import PartState
 from broker.shell.bench_parts import BATCH, RocksTables
 from broker.shell.decide_state import DecideState
 from broker.shell.decide_worker import Decider, Work
@@ -101,20 +102,31 @@ async def _with_aiokafka(settings: Settings) -> None:
         await consumer.commit(ends)
 
 
+class _QuixRows:
+    """The rows of one history in the state of its key."""
+
+    def __init__(self, state: Any) -> None:
+        self._state = state
+
+    def get(self, name: str) -> bytes | None:
+        row: bytes | None = self._state.get_bytes(f"link{name}")
+        return row
+
+    def put(self, name: str, row: bytes) -> None:
+        self._state.set_bytes(f"link{name}", row)
+
+    def drop(self, name: str) -> None:
+        self._state.delete(f"link{name}")
+
+
 class _QuixState:
     """The state of one key as Quix Streams holds it, under the names that a Decider asks for."""
 
     def __init__(self) -> None:
         self.state: Any = None
 
-    def past(self, _part_key: str) -> tuple[StateEntry, ...]:
-        held = self.state.get_bytes("link")
-        if held is None:
-            return ()
-        return msgspec.msgpack.decode(held, type=tuple[StateEntry, ...])
-
-    def keep(self, _part_key: str, entries: tuple[StateEntry, ...]) -> None:
-        self.state.set_bytes("link", msgspec.msgpack.encode(entries))
+    def history(self, _part_key: str) -> KeptHistory:
+        return KeptHistory(_QuixRows(self.state))
 
     def rounds(self, part_id: str) -> PartState | None:
         held = self.state.get_bytes(part_id)

@@ -222,8 +222,9 @@ def _verify(bench: Bench) -> Runs:
 
 
 def _history(bench: Bench) -> Runs:
-    shop = bench.workshop("history")
-    return {"growth_history": growth_history(shop, bench.sizes.history, bench.sizes.runs)}
+    shop, sizes = bench.workshop("history"), bench.sizes
+    found = growth_history(shop, bench.folder / "histories", sizes.history, sizes.runs)
+    return {"growth_history": found}
 
 
 def _subjects(bench: Bench) -> Runs:

@@ -1,4 +1,4 @@
-"""What the decide process keeps between records: link entries by key, rounds by part, and the way back.
+"""What the decide process keeps between records: histories by key, rounds by part, and the way back.
 
 Tables hold ids, harms and times, no content. A part that a later act is about is read again from
 parts.v1, where it lies sealed for as long as the topic keeps it.
@@ -16,9 +16,10 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from rocksdict import BottommostLevelCompaction, CompactOptions
 
+from broker.link import KeptHistory
 from broker.model.codec import decode
 from broker.model.types import Part
-from broker.model.values import PartState, StateEntry
+from broker.model.values import PartState
 from broker.shell.kafka import PARTS_TOPIC, committed_consumer
 from broker.shell.settings import Settings
 
@@ -40,16 +41,9 @@ class DecideState:
         self._link = table_of(app, "link", partitions)
         self._rounds = table_of(app, "rounds", partitions)
 
-    def past(self, part_key: str) -> tuple[StateEntry, ...]:
-        """All link entries of one key, in order."""
-        held = self._link.get(part_key.encode())
-        if held is None:
-            return ()
-        return msgspec.msgpack.decode(held, type=tuple[StateEntry, ...])
-
-    def keep(self, part_key: str, entries: tuple[StateEntry, ...]) -> None:
-        """Replaces the link entries of one key."""
-        self._link[part_key.encode()] = msgspec.msgpack.encode(entries)
+    def history(self, part_key: str) -> KeptHistory:
+        """The link entries of one key, as they are now: for the work on one record."""
+        return KeptHistory(TableRows(self._link, part_key))
 
     def rounds(self, part_id: str) -> PartState | None:
         """The state of a part that was decided on this partition."""
@@ -62,7 +56,7 @@ class DecideState:
 
     def forget(self, part_key: str, part_ids: Iterable[str]) -> None:
         """Removes the link entries of a key and the state of these parts."""
-        remove(self._link, part_key.encode())
+        self.history(part_key).forget()
         for part_id in part_ids:
             remove(self._rounds, part_id.encode())
 
@@ -70,6 +64,28 @@ class DecideState:
         """Rewrites the tables' files, so that what was removed is no longer in them."""
         for table in (self._link, self._rounds):
             compact(table)
+
+
+class TableRows:
+    """The rows of one key in a table: under the key itself and under names that begin with it."""
+
+    def __init__(self, table: Any, part_key: str) -> None:
+        """In `table`, whose keys are bytes."""
+        self._table = table
+        self._part_key = part_key
+
+    def get(self, name: str) -> bytes | None:
+        """The row; None where there is none."""
+        row: bytes | None = self._table.get((self._part_key + name).encode())
+        return row
+
+    def put(self, name: str, row: bytes) -> None:
+        """Writes the row."""
+        self._table[(self._part_key + name).encode()] = row
+
+    def drop(self, name: str) -> None:
+        """Removes the row, if it is there."""
+        remove(self._table, (self._part_key + name).encode())
 
 
 def table_of(app: faust.App, name: str, partitions: int) -> Any:

@@ -28,7 +28,7 @@ from broker.flow import (
     undecided,
 )
 from broker.later import Sealing, act_input, act_on_part, opened_act, take_back
-from broker.link import entry_of, join
+from broker.link import about, entry_of
 from broker.model.codec import decode, encode
 from broker.model.sealing import seal, unseal
 from broker.model.types import DecisionSet, Part, PartStep
@@ -96,8 +96,9 @@ class Decider:
         """One record: `original` is the part that an act is about, as it was decided."""
         if self._is_erased(part, order):
             return Work(part)
-        past = tuple(entry for entry in self._state.past(part.part_key) if entry.order < order)
         if part.step is PartStep.MOVE:
+            whole = self._state.history(part.part_key).whole()
+            past = tuple(entry for entry in whole if entry.order < order)
             return Work(part, sent_on=(_handed_over(part, past, self._of(part).parts_key),))
         if part.step is PartStep.ADOPT:
             self._adopt(part, order)
@@ -106,7 +107,7 @@ class Decider:
             return self._take_back(part, order, policy)
         if part.step is PartStep.ACT:
             return self._act(part, original, policy)
-        return self._decide(part, order, past, policy)
+        return self._decide(part, order, policy)
 
     def _is_erased(self, part: Part, order: int) -> bool:
         """Whether the subject was erased after this record: all that came of it had been sent."""
@@ -115,18 +116,17 @@ class Decider:
         tag = tag_of(self._of(part).sealer, part.part_key)
         return self._subjects.is_before_erasure(tag, order, part.received_at)
 
-    def _decide(self, part: Part, order: int, past: tuple[StateEntry, ...], policy: Policy) -> Work:
+    def _decide(self, part: Part, order: int, policy: Policy) -> Work:
         keys = self._of(part)
         given = part_input(part, order, keys.parts_key)
+        history = self._state.history(part.part_key)
+        past = about(given, history)
         try:
             result = decide_part(given, past, policy, keys.sealer.pairwise)
         except Exception as error:  # noqa: BLE001 -- an error while deciding is a refusal and an alarm, never a lost part
             log.error("policy_error", error=type(error).__name__, offset=order)
             result = undecided(given, past)
-        entry = entry_of(given)
-        known = self._state.past(part.part_key)
-        if all(one.statement != entry.statement for one in known):
-            self._state.keep(part.part_key, (*known, entry))
+        history.add(entry_of(given))
         state = self._state.rounds(part.part_id)
         if state is None:
             state = first_state(
@@ -144,14 +144,13 @@ class Decider:
             log.error("part_forgotten", topic=PARTS_TOPIC, reason=part.step.value)
             return Work(part)
         given = act_input(original, part, state.order, self._of(original).parts_key)
-        past = self._state.past(part.part_key)
-        below = tuple(entry for entry in past if entry.order < state.order)
+        past = about(given, self._state.history(part.part_key))
         made = act_on_part(
             opened_act(part, self._of(part).parts_key),
             part.act_set_id or "",
             state,
             given,
-            below,
+            past,
             policy,
             self._sealing(part),
         )
@@ -162,13 +161,12 @@ class Decider:
         taken = take_back(
             part,
             self._state.rounds(part.part_id),
-            self._state.past(part.part_key),
             order,
             policy,
             self._sealing(part),
             self._of(part).parts_key,
         )
-        self._state.keep(part.part_key, taken.entries)
+        self._state.history(part.part_key).retract(taken.mark)
         if taken.state is None or taken.recorded is None:
             return Work(part, sent_on=(taken.forwarded,) if taken.forwarded else ())
         self._state.keep_rounds(taken.state)
@@ -183,7 +181,7 @@ class Decider:
         packed = unseal(self._of(part).parts_key, part.sealed, _adopt_binding(part))
         moved = msgspec.msgpack.decode(packed, type=tuple[StateEntry, ...])
         renumbered = tuple(msgspec.structs.replace(entry, order=order) for entry in moved)
-        self._state.keep(part.part_key, join(self._state.past(part.part_key), renumbered))
+        self._state.history(part.part_key).adopt(renumbered)
 
     def _of(self, part: Part) -> BrokerKeys:
         """The keys of the epoch in which the record that brought the part was taken in."""

@@ -97,7 +97,7 @@ class Eraser:
         """Most tokens of a subject only point to another: nothing was ever kept under them."""
         return bool(
             told.part_ids
-            or self._state.past(part.part_key)
+            or not self._state.history(part.part_key).is_empty()
             or self._subjects.erasure(part.act_set_id or "", tag)
         )
 
@@ -146,9 +146,7 @@ class Eraser:
 
     def _drop_entries(self, part_key: str, told: ToErase) -> None:
         """What a younger token handed over while it was erased."""
-        gone = set(told.statements)
-        kept = tuple(one for one in self._state.past(part_key) if one.statement not in gone)
-        self._state.keep(part_key, kept)
+        self._state.history(part_key).remove(told.statements)
 
     def _to_older(self, part: Part, told: ToErase) -> list[Message]:
         """To the token that this one was joined to: entries that were on their way there.

@@ -87,7 +87,7 @@ def run(state: PartState, number: int, one: t.Action | None) -> tuple[PartState,
     record = msgspec.structs.replace(PART, received_at=later(minutes=number + 1))
     if one is None:
         record = msgspec.structs.replace(record, act_set_id=f"retraction-{number}", sealed=b"")
-        taken = take_back(record, state, (), 9, POLICY, SEALING, SECRET)
+        taken = take_back(record, state, 9, POLICY, SEALING, SECRET)
         assert taken.state is not None
         assert taken.recorded is not None
         return taken.state, taken.recorded
