@@ -185,6 +185,9 @@ def _explained(
         return as_problem(request, error)
     if error.status_code == HTTP_401_UNAUTHORIZED and request.method == "GET":
         return _to_sign_in(request)
+    if error.status_code == HTTP_401_UNAUTHORIZED and request.url.path.startswith("/tell/"):
+        # The browser sends what was typed once more, to where it is kept until the person is back.
+        return Redirect(f"/parked?next={quote(request.url.path)}", status_code=307)
     title, what = MESSAGES.get(error.status_code, MESSAGES[500])
     said = error.detail if error.status_code in SAID_WHY else ""
     return page(request, "error", error.status_code, title=title, what=what, said=said)

@@ -66,6 +66,9 @@ ENDED = {
     IntakeOutcome.REFUSED: State.REFUSED,
 }
 
+STANDING = frozenset({State.WAITING, State.SENT, State.ACCEPTED})
+"""States of what was told, or is about to be: what was not taken in never counted."""
+
 
 class Queued(msgspec.Struct, frozen=True):
     """One statement as the desk keeps it."""
@@ -111,6 +114,11 @@ def concerns(store: DeskStore, *, limit: int, before: int | None = None) -> list
     """What was told, the newest first; `before` is the number of the last one of the page before."""
     query = "WHERE kind = 'concern' AND number < ? ORDER BY number DESC LIMIT ?"
     return _queued(store, query, (before or 1 << 60, limit))
+
+
+def concerns_about(store: DeskStore, about: str) -> list[Queued]:
+    """Every statement that corrects or takes back another, in order."""
+    return _queued(store, "WHERE about = ? AND kind = 'concern' ORDER BY number", (about,))
 
 
 def acts_about(store: DeskStore, about: str) -> list[Queued]:

@@ -12,11 +12,14 @@ from broker.desk import (
     api,
     api_webhooks,
     break_glass,
+    drafts,
     inbox,
     inbox_pages,
     news,
     outbox,
     review,
+    tell_pages,
+    tell_sending,
     tokens,
     webhooks,
 )
@@ -52,6 +55,9 @@ DUTY = DeskPart(
     schemas=(answers.SCHEMA,),
     tasks=(answers.settle_turned_back,),
 )
-OF_ORGANISATION: tuple[DeskPart, ...] = (MAIL, DOOR, DUTY)
+TELL = DeskPart(
+    handlers=(*tell_pages.HANDLERS, *tell_sending.HANDLERS), schemas=(drafts.SCHEMA,)
+)
+OF_ORGANISATION: tuple[DeskPart, ...] = (MAIL, DOOR, DUTY, TELL)
 OF_DUTY_DESK: tuple[DeskPart, ...] = (MAIL, DOOR, REVIEW)
 OF_AUDITORS: tuple[DeskPart, ...] = ()

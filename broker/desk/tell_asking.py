@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -19,7 +18,6 @@ LINE, LONG = 200, 5000
 MOST_CHILDREN = 20
 GRADES = frozenset({"police"})
 """Kinds of organisation that may grade what they tell; no other is asked to."""
-OF_CHILD = re.compile(r"(child|care)-([1-9][0-9]?)")
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -6,9 +6,21 @@ are follows from what was answered so far and from the register.
 
 from __future__ import annotations
 
+import re
+
 from broker.desk import tell_questions as q
 from broker.desk import tell_questions_event as e
 from broker.desk.tell_asking import Answers, Asking, Page, one_of
+
+EVERY = frozenset(
+    {"why", "speaker", "heard", "passed", "about", "when", "where", "harm", "sharing", "grading"}
+)
+OF_CHILD = re.compile(r"(child|care)-[1-9][0-9]?")
+
+
+def is_part(slug: str) -> bool:
+    """Whether some form has a page of that name."""
+    return slug in EVERY or OF_CHILD.fullmatch(slug) is not None
 
 
 def pages(
