@@ -13,7 +13,7 @@ from litestar.exceptions import NotFoundException
 from litestar.response import Redirect, Response, Template
 
 from broker.client.opening import OpenedAlert, RefusedAlertError
-from broker.desk import inbox
+from broker.desk import child_joins, inbox
 from broker.desk.alert_asking import CAN_ASK, request_of, whom_to_ask
 from broker.desk.alert_codes import codes_of
 from broker.desk.alert_view import view_of, withdrawn_view
@@ -181,7 +181,11 @@ async def show_child(request: Request[Person, Any, Any], desk: RunningDesk, part
         }
         for line in lines
     ]
-    return page(request, "child_timeline", events=events, part=part)
+    others = [
+        (other, len(inbox.of_child(desk.store, other)))
+        for other in child_joins.same_child(desk.store, part)
+    ]
+    return page(request, "child_timeline", events=events, part=part, others=others)
 
 
 def _withdrawal(desk: RunningDesk, alert_id: str) -> Any:

@@ -195,12 +195,14 @@ class WithdrawnView(msgspec.Struct, frozen=True):
     says: str
     do: str
     since: datetime.datetime
+    is_erased: bool
+    """Nothing of it is left here either, and so it cannot be answered."""
 
 
 def withdrawn_view(reason: str, since: datetime.datetime, codes: Codes) -> WithdrawnView:
     """From the withdrawal alone: the alert itself is not opened."""
     caution = _caution(reason, codes)
-    return WithdrawnView(caution.says, caution.do, since)
+    return WithdrawnView(caution.says, caution.do, since, reason == "erased")
 
 
 def facts_of(alert: OpenedAlert, names: Names) -> dict[str, tuple[Fact, ...]]:

@@ -14,11 +14,12 @@ from typing import Any
 
 from broker.client.connection import assign, consumer_of, partition_of, read_to_end
 from broker.client.opening import OpenedAlert, RefusedAlertError, open_alert, open_withdrawal
+from broker.desk import child_joins
 from broker.desk.listed import Listed, Status
 from broker.desk.outbox import next_offset, note_place, note_refusal, seek
 from broker.desk.running import RunningDesk
 from broker.desk.store import DeskStore
-from broker.model.types import ActionKind
+from broker.model.types import ActionKind, Withdrawal
 from broker.shell.key_ring import OwnKeys
 
 AT_ONCE = 500
@@ -39,13 +40,15 @@ CREATE INDEX IF NOT EXISTS alert_part ON alert (part, received_at);
 CREATE INDEX IF NOT EXISTS alert_event ON alert (event_id);
 CREATE TABLE IF NOT EXISTS withdrawn (
     alert_id TEXT PRIMARY KEY, reason TEXT NOT NULL, withdrawn_at REAL NOT NULL);
-"""
+{child_joins.SCHEMA}"""
 COLUMNS = (
     "SELECT alert_id, event_id, part, recipient, severity, mode, received_at, acknowledge_by, "
     "reminds_of, status, sealed FROM alert"
 )
 
 
+ERASED = "erased"
+"""Reason of a withdrawal: what the broker held about the child was erased."""
 AFTER = {
     ActionKind.ACKNOWLEDGE: Status.ACKNOWLEDGED,
     ActionKind.CONSIDER: Status.CONSIDERED,
@@ -88,7 +91,7 @@ async def follow_alerts(desk: RunningDesk) -> None:
         desk.connected = True
         while True:
             for start in range(0, len(records), AT_ONCE):
-                _note_all(desk.store, keys, records[start : start + AT_ONCE])
+                _note_all(desk, keys, records[start : start + AT_ONCE])
                 await asyncio.sleep(0)  # Pages are served between two batches.
             if records:
                 await desk.tell_changed()
@@ -236,14 +239,17 @@ def _standing(store: DeskStore, alert_id: str) -> list[ActionKind]:
     return [one for one in kinds if one in AFTER]
 
 
-def _note_all(store: DeskStore, keys: OwnKeys, records: list[Any]) -> None:
+def _note_all(desk: RunningDesk, keys: OwnKeys, records: list[Any]) -> None:
+    store = desk.store
     with store.transaction():
         for record in records:
             try:
                 if record.topic.startswith("alerts."):
                     _note_alert(store, record, open_alert(record.value or b"", keys.current()))
                 elif record.value:
-                    _note_withdrawal(store, open_withdrawal(record.value, keys.current()).content)
+                    withdrawal = open_withdrawal(record.value, keys.current()).content
+                    note_withdrawal(store, withdrawal)
+                    desk.opened.forget(withdrawal.alert_id)
             except RefusedAlertError as error:
                 note_refusal(store, record.topic, record.offset, error)
             note_place(store, record.topic, record.offset + 1)
@@ -270,15 +276,27 @@ def _note_alert(store: DeskStore, record: Any, alert: OpenedAlert) -> None:
         ),
     )
     if withdrawal_of(store, alert.alert_id):
-        _set_status(store, alert.alert_id, Status.WITHDRAWN)
+        _set_withdrawn(store, alert.alert_id)
+    else:
+        child_joins.note_numbers(store, alert)
 
 
-def _note_withdrawal(store: DeskStore, withdrawal: Any) -> None:
+def note_withdrawal(store: DeskStore, withdrawal: Withdrawal) -> None:
+    """Keeps that an alert no longer stands, and why; inside a transaction."""
     store.execute(
         "INSERT INTO withdrawn VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (withdrawal.alert_id, withdrawal.reason, withdrawal.withdrawn_at.timestamp()),
     )
-    _set_status(store, withdrawal.alert_id, Status.WITHDRAWN)
+    _set_withdrawn(store, withdrawal.alert_id)
+
+
+def _set_withdrawn(store: DeskStore, alert_id: str) -> None:
+    """It no longer stands; of one that was erased not even what lies sealed is kept."""
+    _set_status(store, alert_id, Status.WITHDRAWN)
+    child_joins.forget_numbers(store, alert_id)
+    withdrawal = withdrawal_of(store, alert_id)
+    if withdrawal is not None and withdrawal[0] == ERASED:
+        store.execute("UPDATE alert SET sealed = x'' WHERE alert_id = ?", (alert_id,))
 
 
 def _set_status(store: DeskStore, alert_id: str, status: Status) -> None:

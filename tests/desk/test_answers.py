@@ -12,16 +12,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.client.opening import OpenedReceipt
+from broker.client.opening import OpenedAlert, OpenedReceipt
 from broker.client.ownlog import LogPosition
 from broker.client.responder import answer_to
-from broker.desk import answers, inbox, outbox
+from broker.desk import answers, child_joins, inbox, outbox
 from broker.desk.alert_asking import CAN_ASK, errors_in_request, request_of, whom_to_ask
 from broker.desk.answers import AnsweredError, Way, Written
 from broker.desk.listed import Status
 from broker.desk.sealing import AtRest
 from broker.desk.store import DeskStore
-from broker.model.types import Action, ActionKind, AlertContent, IntakeOutcome, ReceiptContent
+from broker.model.types import (
+    Action,
+    ActionKind,
+    AlertContent,
+    IntakeOutcome,
+    ReceiptContent,
+    Withdrawal,
+)
 from broker.reference import load_reference
 from broker.shell.settings import Settings
 from broker.verify.requests import check_request
@@ -271,3 +278,41 @@ def test_nobody_is_asked_where_the_publisher_is_withheld() -> None:
     kept = tuple(one for one in content.released if one.field != "publisher")
     alert = opened(msgspec.structs.replace(content, released=kept))
     assert whom_to_ask(alert, reference.organisations) is None
+
+
+def numbered(alert_id: str, part: str, *numbers: str) -> OpenedAlert:
+    """An alert under a reference that names these numbers."""
+    alert = opened(msgspec.structs.replace(told()[0][1], alert_id=alert_id, part=part))
+    named = [{"scheme": "nhs_number", "value": one} for one in numbers]
+    own = {"scheme": "pairwise", "value": part}
+    return msgspec.structs.replace(alert, released={"identifiers": [*named, own]})
+
+
+def test_references_that_name_the_same_number_are_one_child(store: DeskStore) -> None:
+    """However the number is written and over however many steps; not by an alert that was withdrawn."""
+    for alert_id, part, numbers in (
+        ("a1", "one", ("943 476 5919",)),
+        ("a2", "two", ("9434765919", "9999999999")),
+        ("a3", "three", ("9999999999",)),
+        ("a4", "other", ()),
+    ):
+        child_joins.note_numbers(store, numbered(alert_id, part, *numbers))
+    assert child_joins.same_child(store, "one") == ["three", "two"]
+    assert child_joins.same_child(store, "other") == []
+    assert "9434765919" not in str(store.all("SELECT * FROM child_number"))
+    child_joins.forget_numbers(store, "a2")
+    assert child_joins.same_child(store, "one") == []
+
+
+def test_of_an_alert_that_was_erased_nothing_is_kept(store: DeskStore) -> None:
+    """Not even sealed; of another withdrawal the sealed alert stays."""
+    for alert_id, reason in (("a1", "erased"), ("a2", "retracted")):
+        add(store, alert_id)
+        store.execute("UPDATE alert SET sealed = x'01' WHERE alert_id = ?", (alert_id,))
+        withdrawal = Withdrawal(alert_id=alert_id, recipient="r", reason=reason, withdrawn_at=AT)
+        inbox.note_withdrawal(store, withdrawal)
+    assert [len(one) for (one,) in store.all("SELECT sealed FROM alert ORDER BY alert_id")] == [
+        0,
+        1,
+    ]
+    assert status_of(store, "a1") is status_of(store, "a2") is Status.WITHDRAWN

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import httpx
 import msgspec
+import pytest
 from aiokafka import AIOKafkaProducer
 from playwright.sync_api import Page, expect
 
@@ -21,12 +22,20 @@ from broker.examples.samples import fresh_example
 from broker.model.codec import decode, encode
 from broker.model.types import Alert, ConcernEvent, EventType
 from broker.shell.security import security_of_operator
-from tests.desk.conftest import OpenDesk, assert_accessible, in_thread, sign_in
+from tests.desk.conftest import (
+    DESK_WIDE,
+    PHONE,
+    OpenDesk,
+    assert_accessible,
+    in_thread,
+    sign_in,
+)
 from tests.desk.test_doors import token_of
 from tests.simulation.harness import Broker
 
 ADVOCATE, SANDWELL, WOLVERHAMPTON = "ADV-WM-001", "E08000028", "E08000031"
 WITHIN_MS, WITHIN_S = 60_000, 60.0
+expect.set_options(timeout=30_000)
 
 
 def warning() -> tuple[ConcernEvent, str]:
@@ -93,15 +102,13 @@ def test_from_a_mothers_words_to_the_screen_and_back_by_keyboard(
     publish(running, event)
     show = page.get_by_role("link", name=re.compile("^Show (it|them)$"))
     expect(show).to_be_visible(timeout=WITHIN_MS)
-    show.focus()
-    page.keyboard.press("Enter")
+    show.press("Enter")
     line = page.get_by_role("listitem").filter(has_text=word)
     expect(line).to_contain_text("Concern: weapon threat, serious violence")
     expect(line).to_contain_text("For multi-agency safeguarding hub")
     expect(line).to_contain_text("Due in")
     assert_accessible(page)
-    line.get_by_role("link").focus()
-    page.keyboard.press("Enter")
+    line.get_by_role("link").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("weapon threat")
     expect(page.get_by_text("It happened, or is expected to happen, in the area")).to_be_visible()
     expect(page.get_by_text("somebody of the family or the community")).to_be_visible()
@@ -109,8 +116,7 @@ def test_from_a_mothers_words_to_the_screen_and_back_by_keyboard(
     assert event.source.name is not None
     assert event.source.name not in page.content()
     assert_accessible(page)
-    page.get_by_role("button", name="Acknowledge").focus()
-    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Acknowledge").press("Enter")
     expect(page.get_by_role("alert")).to_be_focused()
     answered = page.get_by_role("region", name="Answers so far")
     expect(answered).to_contain_text("Accepted", timeout=WITHIN_MS)
@@ -157,6 +163,7 @@ def test_what_is_missing_is_said_and_what_was_written_is_kept(
     assert_accessible(page)
 
 
+@pytest.mark.parametrize("page", [DESK_WIDE], indirect=True)
 def test_a_double_click_and_the_back_button_answer_once(
     page: Page, desks: OpenDesk, running: Broker
 ) -> None:
@@ -189,6 +196,7 @@ def test_a_double_click_and_the_back_button_answer_once(
     until("she learns that it went into a plan", lambda: fates(running, event.event_id) == ["act"])
 
 
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
 def test_an_alert_that_is_withdrawn_while_one_reads_it_is_gone(
     page: Page, desks: OpenDesk, running: Broker
 ) -> None:
@@ -225,6 +233,7 @@ def test_an_alert_that_is_withdrawn_while_one_reads_it_is_gone(
     assert word not in page.content()
 
 
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
 def test_what_cannot_be_verified_is_listed_and_not_shown(
     page: Page, desks: OpenDesk, running: Broker
 ) -> None:
@@ -258,6 +267,7 @@ def test_what_cannot_be_verified_is_listed_and_not_shown(
     assert page.goto(f"{address}/alert/{'f' * 64}").status == 404  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
 def test_who_may_know_the_publisher_can_ask_for_more(
     page: Page, desks: OpenDesk, running: Broker
 ) -> None:
