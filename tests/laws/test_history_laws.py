@@ -332,3 +332,27 @@ def test_a_part_reads_a_few_rows_of_a_long_history() -> None:
         read.append(rows.reads)
 
     assert read[1] <= read[0] + 30
+
+
+def test_every_kind_of_row_is_there_before_forgetting_and_none_is_after() -> None:
+    """Runs, ids, what is shared, zones, each organisation's first word and its last category of a harm."""
+    category = t.StatedCategory(scheme="cin", code="N1", indicators=())
+    made = [
+        concern(
+            event_id=f"event-{n}",
+            origin_id=f"o-{n // 2}",
+            publisher=PUBLISHERS[n % 2],
+            stated_category=category,
+        )
+        for n in range(24)
+    ]
+    rows = MemoryRows()
+    for entry in past_of(*made):
+        KeptHistory(rows).add(entry)
+    kinds = {name[:2] for name in rows}
+    assert {foremost.FIRST_SAID, foremost.LAST_STATED} <= kinds
+    assert len(kinds) >= 6
+
+    KeptHistory(rows).forget()
+
+    assert rows == {}
