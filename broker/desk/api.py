@@ -180,6 +180,10 @@ async def feed(
     if any(one.kind == "alert" for one in found):
         shown = (one.ref for one in found if one.kind == "alert")
         consultations.note(desk, person, "alert", *shown)
+    elif receipts := [one.ref for one in found]:
+        consultations.note(desk, person, "statement", *receipts)
+    else:
+        consultations.shows_nobody()
     entries = [entry_of(desk, one) for one in found]
     return Feed(entries, entries[-1].number if entries else after)
 

@@ -35,6 +35,8 @@ async def every(request: Page, desk: RunningDesk) -> Template:
     """Every release that this desk knows of, by what must be done next."""
     now = datetime.datetime.now(datetime.UTC)
     shown = [_shown(desk, one, now, request.user) for one in _releases(request, desk)]
+    newest = [str(one["ask_id"]) for one in shown][: consultations.MOST_IDS]
+    consultations.note(desk, request.user, "break_glass", *newest)
     to_do = [one for one in shown if one["stage"] in {Stage.WAITS, Stage.SHOWN}]
     to_do.sort(key=lambda one: (one["due"] or now, one["ask_id"]))
     done = [one for one in shown if one["stage"] not in {Stage.WAITS, Stage.SHOWN}]

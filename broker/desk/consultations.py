@@ -13,7 +13,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from litestar.exceptions import ServiceUnavailableException
+from litestar.exceptions import InternalServerException, ServiceUnavailableException
+from litestar.response import Redirect, Response, Template
 
 from broker.ledger import LedgerError
 from broker.model.canonical import canonical_json
@@ -58,11 +59,33 @@ ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/~-]{0,199}")
 MOST_IDS = 500
 
 
+SHOWS_NOBODY = {
+    "/": "leads on",
+    "/healthz": "whether the desk serves",
+    "/openapi.json": "the description of the HTTP door",
+    "/sign-in": "the page to sign in on",
+    "/oidc/start": "leads to the organisation's provider",
+    "/oidc/back": "leads on, or says why somebody was not signed in",
+    "/signed-out": "that one is signed out",
+    "/account": "what a person's own account says",
+    "/inbox/news": "how many alerts came",
+    "/inbox/refused": "where messages lie that could not be opened",
+    "/api/v1/webhooks": "addresses of the organisation's own systems",
+    "/review/changed": "whether the queue changed",
+    "/break-glass/ask": "an empty form",
+}
+"""Paths whose pages show nothing about anybody, and what they show. Any other page is noted or not shown."""
+SHOW_NOBODY_BELOW = ("/static/", "/schema")
+
+
 class _Current:
     """The answer that is being made."""
 
-    def __init__(self, desk: RunningDesk) -> None:
+    def __init__(self, desk: RunningDesk, path: str, *, must: bool) -> None:
         self.desk = desk
+        self.path = path
+        self.must = must
+        self.noted = 0
 
 
 CURRENT: ContextVar[_Current] = ContextVar("consultation")
@@ -78,6 +101,12 @@ def note(desk: RunningDesk, person: Person, what: str, *about: str) -> None:
     if what not in WHAT:
         raise ValueError(f"{what!r} is no kind of consultation: add it to WHAT with its words")
     _add(desk, CONSULTATION, person, what, about)
+    _count()
+
+
+def shows_nobody() -> None:
+    """Says that this answer shows nothing about anybody, where that depends on what was found."""
+    _count()
 
 
 def note_session(desk: RunningDesk, person: Person, what: str) -> None:
@@ -89,20 +118,32 @@ def note_session(desk: RunningDesk, person: Person, what: str) -> None:
 
 async def asked(request: Request[Any, Any, Any]) -> None:
     """Hook before every request: from here on `note` counts for this answer."""
-    CURRENT.set(_Current(request.app.state.desk))
+    path = str(request.scope.get("path_template", ""))
+    must = request.method == "GET" and not shows_nobody_at(path)
+    CURRENT.set(_Current(request.app.state.desk, path, must=must))
 
 
 async def before_it_leaves(answer: Answer) -> Answer:
     """Hook after every request: no answer leaves before what it shows is noted on disk.
 
-    Where that cannot be written nothing is shown: it raises ServiceUnavailableException.
+    Where that cannot be written nothing is shown: it raises ServiceUnavailableException. Nor is a page that
+    was not noted, and is not in SHOWS_NOBODY: whoever wrote it forgot to (InternalServerException).
     """
+    current = CURRENT.get()
+    if current.must and current.noted != 1 and not _is_empty(answer):
+        log.error("consultation_missing", path=current.path, count=current.noted)
+        raise InternalServerException("a page of personal data is noted exactly once")
     try:
-        await CURRENT.get().desk.consultations.settled()
+        await current.desk.consultations.settled()
     except LedgerError as error:
         log.error("consultation_unwritten", error=type(error).__name__)
         raise ServiceUnavailableException(NOT_WRITTEN) from error
     return answer
+
+
+def shows_nobody_at(path: str) -> bool:
+    """Whether no page of that path, as its route is written, shows anything about anybody."""
+    return path in SHOWS_NOBODY or any(path.startswith(one) for one in SHOW_NOBODY_BELOW)
 
 
 async def before_a_piece_leaves(message: Message, scope: Scope) -> None:
@@ -110,6 +151,22 @@ async def before_a_piece_leaves(message: Message, scope: Scope) -> None:
     if message["type"] == "http.response.body" and message["more_body"]:
         desk: RunningDesk = scope["litestar_app"].state.desk
         await desk.consultations.settled()
+
+
+def _count() -> None:
+    current = CURRENT.get(None)
+    if current is not None:
+        current.noted += 1
+
+
+def _is_empty(answer: Answer) -> bool:
+    """Whether nothing is shown: a redirect, or an answer without a body."""
+    if isinstance(answer, Template):
+        return False
+    if isinstance(answer, Redirect):
+        return True
+    body = answer.content if isinstance(answer, Response) else getattr(answer, "body", answer)
+    return body is None or (isinstance(body, str | bytes) and not body)
 
 
 def _add(desk: RunningDesk, kind: str, person: Person, what: str, about: tuple[str, ...]) -> None:

@@ -91,6 +91,8 @@ async def part_state(request: Page, desk: RunningDesk, part_id: str) -> Template
     state = _state(desk, part_id, held)
     if state["acts"] or held is not None:
         consultations.note(desk, request.user, "review", part_id)
+    else:
+        consultations.shows_nobody()
     return page(request, "review_state", **state)
 
 

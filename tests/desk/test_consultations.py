@@ -21,19 +21,29 @@ from broker.auditor.report import BadLedgerError
 from broker.auditor.single_log import verify_log
 from broker.cli import app as command_line
 from broker.desk import oidc, sessions
-from broker.desk.app import application_of
+from broker.desk.api import authenticate
+from broker.desk.app import application_of, build
 from broker.desk.consultation_log import ConsultationLog
-from broker.desk.consultations import ID, WHAT, note
+from broker.desk.consultations import (
+    ID,
+    SHOWS_NOBODY,
+    WHAT,
+    before_it_leaves,
+    note,
+    shows_nobody,
+    shows_nobody_at,
+)
 from broker.desk.pages import page
 from broker.desk.parts import DeskPart
 from broker.desk.people import Person, Role
 from broker.desk.running import RunningDesk
 from broker.desk.sealing import AtRest
-from broker.desk.settings import DeskSettings
+from broker.desk.settings import AUDITOR, DeskSettings
 from broker.desk.signing_in import only_for
 from broker.desk.store import DeskStore
 from broker.ledger import read_entries
 from broker.reference import load_reference
+from broker.shell.keys import DESK
 from broker.shell.settings import Settings
 from tests.desk.conftest import in_thread
 from tests.desk.test_doors import token_of
@@ -52,6 +62,27 @@ async def shown(request: Request[Person, Any, Any], desk: RunningDesk) -> Templa
     return page(request, "error", title="What a child said", what="", said="")
 
 
+@get("/forgotten", guards=[only_for(Role.DUTY)])
+async def forgotten(request: Request[Person, Any, Any]) -> Template:
+    """A page of personal data whose writer forgot to note it."""
+    return page(request, "error", title="What a child said", what="", said="")
+
+
+@get("/twice", guards=[only_for(Role.DUTY)])
+async def twice(request: Request[Person, Any, Any], desk: RunningDesk) -> Template:
+    """One that is noted two times over."""
+    note(desk, request.user, "alert", ALERT)
+    note(desk, request.user, "child", "part-1")
+    return page(request, "error", title="What a child said", what="", said="")
+
+
+@get("/depends", guards=[only_for(Role.DUTY)])
+async def depends(request: Request[Person, Any, Any], found: str = "") -> Template:
+    """One that shows somebody only where something is found."""
+    shows_nobody()
+    return page(request, "error", title="Nothing was found", what="", said="")
+
+
 def a_desk(folder: Path) -> RunningDesk:
     """A desk without Kafka, its files in `folder`."""
     settings = Settings(data_dir=folder)
@@ -68,7 +99,7 @@ def a_desk(folder: Path) -> RunningDesk:
 
 def opened(desk: RunningDesk) -> TestClient[Any]:
     """Its pages, in a browser of nobody."""
-    app = application_of(desk, [DeskPart(handlers=(shown,))])
+    app = application_of(desk, [DeskPart(handlers=(shown, forgotten, twice, depends))])
     return TestClient(app, base_url="http://localhost")
 
 
@@ -136,6 +167,59 @@ def test_where_it_cannot_be_noted_it_is_not_shown(tmp_path: Path) -> None:
         before = len(rows_of(desk))
         assert "What a child said" in client.get("/shown").text
         assert len(rows_of(desk)) == before + 2
+
+
+def test_a_page_that_is_not_noted_exactly_once_is_not_shown(tmp_path: Path) -> None:
+    """Whoever writes a new page and forgets it sees nothing; one that says it shows nobody is shown."""
+    desk = a_desk(tmp_path)
+    with opened(desk) as client:
+        signed_in(client)
+        for path in ("/forgotten", "/twice"):
+            refused = client.get(path)
+            assert refused.status_code == 500
+            assert "What a child said" not in refused.text
+        assert "Nothing was found" in client.get("/depends").text
+
+
+@pytest.mark.parametrize("organisation", [SANDWELL, DESK, AUDITOR])
+def test_no_page_of_any_desk_goes_round_the_log(tmp_path: Path, organisation: str) -> None:
+    """Every route for reading, walked: each is under the rule, or is in the list with what it shows."""
+    own = DeskSettings(organisation=organisation, development=True)
+    app = build(own, Settings(data_dir=tmp_path))
+    walked = [
+        (route.path_format, handler)
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if "GET" in handler.http_methods
+    ]
+    assert len(walked) > 8
+    for path, handler in walked:
+        layers = handler.ownership_layers
+        after = [one.after_request for one in layers if one.after_request]
+        before = [one.before_request for one in layers if one.before_request]
+        # Of several layers the nearest counts alone: it must begin to count (`asked`).
+        ruled = after == [before_it_leaves] and before[-1] in {app.before_request, authenticate}
+        assert ruled or shows_nobody_at(path), path
+    app.state.desk.store.close()
+
+
+def test_the_list_of_pages_that_show_nobody_is_closed() -> None:
+    """A page on it must be one that exists; whoever adds one changes this test and says why."""
+    assert {path for path, words in SHOWS_NOBODY.items() if words} == {
+        "/",
+        "/account",
+        "/api/v1/webhooks",
+        "/break-glass/ask",
+        "/healthz",
+        "/inbox/news",
+        "/inbox/refused",
+        "/oidc/back",
+        "/oidc/start",
+        "/openapi.json",
+        "/review/changed",
+        "/sign-in",
+        "/signed-out",
+    }
 
 
 @given(st.text(max_size=300).filter(lambda one: not ID.fullmatch(one)), st.integers(0, 2))

@@ -19,6 +19,7 @@ NO_MODE = "none"
 MOST_SHARDS = 256
 ALARMS = (
     "batch_not_sent",
+    "consultation_missing",
     "consultation_unwritten",
     "desk_page_failed",
     "desk_task_ended",
