@@ -117,6 +117,7 @@ async def sent_steps(
     steps = _story(desk, queued)
     if len(steps) == seen:
         return Response("", status_code=204)
+    note(desk, request.user, "statement", statement_id)
     return page_of(request, "sent_steps", sent=queued, steps=steps, open=still_open(queued))
 
 
