@@ -33,14 +33,13 @@ from broker.desk.answers import (
     written_of,
 )
 from broker.desk.consultations import note
-from broker.desk.inbox_pages import ON_DUTY, lines_of, names_of
+from broker.desk.inbox_pages import ON_DUTY, contact_of_desk, lines_of, names_of
 from broker.desk.inbox_view import OVERDUE, STATUS, due_in_words
 from broker.desk.listed import Listed, Status
 from broker.desk.pages import page
 from broker.desk.people import Person
 from broker.desk.running import RunningDesk
 from broker.desk.signing_in import Form
-from broker.shell.keys import DESK
 
 TITLES = {
     Way.CONSIDER: "What did you consider, and why?",
@@ -91,7 +90,8 @@ async def show_live(
     around = _around(desk, listed, said_id) | {"opened_at": opened_at}
     if around["seen"] == seen and not around_is_over(desk, opened_at):
         return Response(None, status_code=204)
-    if around["stands"] != seen.partition("-")[0]:
+    if listed.status.value != seen.partition("-")[0]:
+        # A colleague answered, an answer was turned back, or the alert fell.
         return Response(None, status_code=200, headers={"HX-Refresh": "true"})
     note(desk, request.user, "alert", alert_id)
     return page(request, "alert_live", is_over=around_is_over(desk, opened_at), **around)
@@ -260,12 +260,6 @@ def _form(
     )
 
 
-def contact_of_desk(desk: RunningDesk) -> str:
-    """Whom to telephone at the broker."""
-    found = desk.reference.organisations.get(DESK)
-    return found.contact if found is not None and found.contact else "the broker's duty desk"
-
-
 def _around(desk: RunningDesk, listed: Listed, said_id: str) -> dict[str, Any]:
     """What stands around an alert whatever it says: its clock, its answers, what it reminds of."""
     answers = given(desk.store, listed.alert_id)
@@ -273,7 +267,6 @@ def _around(desk: RunningDesk, listed: Listed, said_id: str) -> dict[str, Any]:
     overdue = listed.is_overdue(moment)
     status, colour = OVERDUE if overdue else STATUS[listed.status]
     banner = next((one for one in answers if one.queued.statement_id == said_id), None)
-    stands = "gone" if listed.status is Status.WITHDRAWN else "stands"
     return {
         "listed": listed,
         "desk_name": desk_of(listed.recipient),
@@ -284,8 +277,7 @@ def _around(desk: RunningDesk, listed: Listed, said_id: str) -> dict[str, Any]:
         "answers": answers,
         "said": banner,
         "said_id": banner.queued.statement_id if banner else "",
-        "stands": stands,
-        "seen": f"{stands}-{_digest(listed, answers, status)}",
+        "seen": f"{listed.status.value}-{_digest(listed, answers, status)}",
         "opened_at": int(time.time()),
         "contact": contact_of_desk(desk),
         "others": len(inbox.of_child(desk.store, listed.part)) - 1,

@@ -52,6 +52,8 @@ BOTH_AT_ONCE = (
 )
 AT_A_GLANCE = 120
 """So many characters of what was said fit a line of a list."""
+TAKEN_BACK: Mapping[str, str] = {"retracted": "withdrawn"}
+"""Reason of a withdrawal -> the code whose words fit who was shown the alert."""
 GENERALISED_WHY: Mapping[str, str] = {
     "provenance": "source_class_generalised",
     "place": "place_precision_generalised",
@@ -201,7 +203,7 @@ class WithdrawnView(msgspec.Struct, frozen=True):
 
 def withdrawn_view(reason: str, since: datetime.datetime, codes: Codes) -> WithdrawnView:
     """From the withdrawal alone: the alert itself is not opened."""
-    caution = _caution(reason, codes)
+    caution = _caution(TAKEN_BACK.get(reason, reason), codes)
     return WithdrawnView(caution.says, caution.do, since, reason == "erased")
 
 

@@ -19,6 +19,7 @@ from broker.desk.pages import page
 from broker.desk.people import Person, Role
 from broker.desk.running import RunningDesk
 from broker.desk.signing_in import only_for
+from broker.shell.keys import DESK
 
 A_PAGE = 50
 AROUND = 1
@@ -92,7 +93,7 @@ async def show_refused(request: Request[Person, Any, Any], desk: RunningDesk) ->
         {"topic": topic, "offset": offset, "what": said(REFUSED, check)}
         for topic, offset, check, _ in inbox.refused(desk.store)
     ]
-    return page(request, "inbox_refused", refused=found)
+    return page(request, "inbox_refused", refused=found, contact=contact_of_desk(desk))
 
 
 def lines_of(desk: RunningDesk, shown: list[Listed], now: datetime.datetime) -> list[Line]:
@@ -109,6 +110,12 @@ def opened(desk: RunningDesk, listed: Listed) -> OpenedAlert | None:
         return desk.opened.open(listed)
     except RefusedAlertError:
         return None
+
+
+def contact_of_desk(desk: RunningDesk) -> str:
+    """Whom to telephone at the broker."""
+    found = desk.reference.organisations.get(DESK)
+    return found.contact if found is not None and found.contact else "the broker's duty desk"
 
 
 def names_of(desk: RunningDesk) -> dict[str, str]:
