@@ -85,7 +85,7 @@ async def show_live(
     said_id: str = "",
     opened_at: int = 0,
 ) -> Response[Any] | Template:
-    """What changed on an open page: 204 for nothing, the answers anew, the page where it fell."""
+    """What changed on an open page: 204 for nothing, the answers, or all where its status changed."""
     listed = _found(desk, alert_id)
     around = _around(desk, listed, said_id) | {"opened_at": opened_at}
     if around["seen"] == seen and not around_is_over(desk, opened_at):
@@ -108,9 +108,11 @@ async def acknowledge(
 ) -> Redirect:
     """Somebody has it: stops the clock."""
     alert = _opened(desk, _found(desk, alert_id))
-    act = act_of(
-        alert, Way.ACKNOWLEDGE, act_id_of(data.get("act_id")), request.user.staff_ref, Written()
-    )
+    try:
+        act_id = act_id_of(data.get("act_id"))
+    except AnsweredError:
+        return Redirect(f"/alert/{alert_id}", status_code=303)
+    act = act_of(alert, Way.ACKNOWLEDGE, act_id, request.user.staff_ref, Written())
     return await _kept(desk, request.user, alert_id, act.action_id, act)
 
 

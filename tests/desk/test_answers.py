@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import uuid
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ from broker.desk import answers, child_joins, inbox, outbox
 from broker.desk.alert_asking import CAN_ASK, errors_in_request, request_of, whom_to_ask
 from broker.desk.answers import AnsweredError, Way, Written
 from broker.desk.listed import Status
+from broker.desk.running import RunningDesk
 from broker.desk.sealing import AtRest
+from broker.desk.settings import DeskSettings
 from broker.desk.store import DeskStore
 from broker.model.types import (
     Action,
@@ -170,6 +173,26 @@ def test_an_answer_that_is_turned_back_counts_no_more(
     outbox.note_receipt(store, receipt(first.action_id, outcome))
     inbox.settle(store, "a1")
     assert status_of(store, "a1") is Status.NEW
+
+
+def test_a_running_desk_takes_back_what_was_turned_back(store: DeskStore) -> None:
+    """By itself, within a moment of the receipt."""
+    settings = Settings()
+    reference = load_reference(settings.codesets_dir, settings.organisations_dir)
+    desk = RunningDesk(DeskSettings(organisation="SCH-SW-001"), settings, reference, store)
+    add(store, "a1")
+    answer = act("a1")
+    answers.keep(store, "a1", answer, ACTOR)
+    outbox.note_receipt(store, receipt(answer.action_id, IntakeOutcome.REJECTED))
+
+    async def until_new() -> None:
+        task = asyncio.create_task(answers.settle_turned_back(desk))
+        async with asyncio.timeout(60):
+            while status_of(store, "a1") is not Status.NEW:
+                await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(until_new())
 
 
 def test_an_answer_to_a_reminder_answers_the_alert_and_its_other_reminders(
