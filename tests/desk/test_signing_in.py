@@ -19,13 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
-from litestar import Litestar
+from litestar import Litestar, Request, get
 from litestar.testing import TestClient
 
-from broker.desk import oidc, sessions
+from broker.desk import consultations, oidc, sessions
 from broker.desk.app import application_of
 from broker.desk.doors import DeskError, check
 from broker.desk.id_token import REASONS, Expected, SignInRefusedError, checked, values_at
+from broker.desk.parts import DeskPart
 from broker.desk.people import Role
 from broker.desk.running import RunningDesk
 from broker.desk.sealing import AtRest
@@ -351,6 +352,26 @@ def test_a_session_has_a_new_number_at_each_sign_in_and_none_after_its_end(
         token = token_of(client.get("/account").text)
         client.post("/sign-out", data={"_csrf_token": token})
         client.cookies.set(name, second)
+        assert not is_in(client)
+
+
+@get("/slow")
+async def slow(request: Request[Any, Any, Any], desk: RunningDesk) -> str:
+    """A page that is still being made when the person signs out in another tab."""
+    consultations.shows_nobody()
+    desk.store.execute("DELETE FROM session")
+    request.session["seen"] = True
+    return "made"
+
+
+def test_a_session_that_was_ended_does_not_come_back(tmp_path: Path, liar: HostileProvider) -> None:
+    """An answer that was under way when somebody signed out does not write the session anew."""
+    desk = asking(tmp_path, liar)
+    app = application_of(desk, [DeskPart(handlers=(slow,))])
+    with TestClient(app, base_url=BASE) as client:
+        tried(client, liar)
+        assert client.get("/slow").text == "made"
+        assert desk.store.all("SELECT * FROM session") == []
         assert not is_in(client)
 
 
