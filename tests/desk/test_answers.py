@@ -189,7 +189,7 @@ def test_a_running_desk_takes_back_what_was_turned_back(store: DeskStore) -> Non
         task = asyncio.create_task(answers.settle_turned_back(desk))
         async with asyncio.timeout(60):
             while status_of(store, "a1") is not Status.NEW:
-                await asyncio.sleep(0.01)
+                await desk.wait_for_change(0.01)
         task.cancel()
 
     asyncio.run(until_new())
