@@ -45,6 +45,8 @@ QUIET = (
 )
 DESK_WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SERIOUS = {"serious", "critical"}
+FORGED = "f" * 64
+"""Id of the one alert on these topics that a test forged."""
 OpenDesk = Callable[..., str]
 
 

@@ -24,6 +24,7 @@ from broker.model.types import Alert, ConcernEvent, EventType
 from broker.shell.security import security_of_operator
 from tests.desk.conftest import (
     DESK_WIDE,
+    FORGED,
     PHONE,
     OpenDesk,
     assert_accessible,
@@ -251,11 +252,11 @@ def test_what_cannot_be_verified_is_listed_and_not_shown(
         records = await whole_topic(running.settings, SANDWELL, topic)
         alert = decode(records[-1].value, Alert)
         sealed = bytes([alert.sealed[0] ^ 1, *alert.sealed[1:]])
-        changed = msgspec.structs.replace(alert, alert_id="f" * 64, sealed=sealed)
+        changed = msgspec.structs.replace(alert, alert_id=FORGED, sealed=sealed)
         own = security_of_operator(running.settings)
         bootstrap = running.settings.kafka_bootstrap
         async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", **own) as producer:
-            sent = await producer.send_and_wait(topic, encode(changed), key=b"f" * 64)
+            sent = await producer.send_and_wait(topic, encode(changed), key=FORGED.encode())
         return int(sent.offset)
 
     offset = in_thread(lambda: asyncio.run(forged()))
@@ -266,7 +267,7 @@ def test_what_cannot_be_verified_is_listed_and_not_shown(
     row = page.get_by_role("row").filter(has_text=f"{topic}, {offset}")
     expect(row).to_contain_text("record is about something else")
     assert_accessible(page)
-    assert page.goto(f"{address}/alert/{'f' * 64}").status == 404  # type: ignore[union-attr]
+    assert page.goto(f"{address}/alert/{FORGED}").status == 404  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True)

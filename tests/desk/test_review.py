@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from broker.client import Publisher
 from broker.model import types as t
 from broker.shell.keys import DESK
-from tests.desk.conftest import OpenDesk, assert_accessible, in_thread, sign_in
+from tests.desk.conftest import FORGED, OpenDesk, assert_accessible, in_thread, sign_in
 from tests.desk.test_doors import token_of
 from tests.simulation.harness import Broker, delivered, fresh_event
 
@@ -47,7 +47,8 @@ def held(running: Broker) -> t.ConcernEvent:
 
 def told(running: Broker, event: t.ConcernEvent) -> dict[str, int]:
     """Recipient -> how many alerts about the event lie on its topic."""
-    found = in_thread(lambda: asyncio.run(delivered(running.settings, running.organisations)))
+    settings, organisations = running.settings, running.organisations
+    found = in_thread(lambda: asyncio.run(delivered(settings, organisations, (FORGED,))))
     alerts = found.alerts  # type: ignore[attr-defined]
     return {who: n for (event_id, who), n in alerts.items() if event_id == event.event_id}
 
