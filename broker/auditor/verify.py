@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from broker.ledger.database import Stores
 from broker.record import PolicyHashes
 
 READINGS = 5
+TELL_EVERY = 1_000
+Progress = Callable[[str, int, int], None]
+"""Shard, entries of it that were read, and all of them."""
 SETTLES_WITHIN_S = 0.3
 NO_KEYS = (
     "the keys were taken from log.vkey beside each log: give the ledger's public key to be sure "
@@ -42,6 +45,7 @@ def verify_ledger(
     allow_open: bool = False,
     witnesses: Sequence[WitnessKey] = (),
     stores: Stores | None = None,
+    progress: Progress = lambda _shard, _done, _all: None,
 ) -> Report:
     """Verifies every log of every shard under `ledger_dir`, and the accounts over all of them.
 
@@ -49,11 +53,11 @@ def verify_ledger(
     it the key beside each log is taken, and all must be one. With `allow_open`, parts that were
     accepted and are not decided yet are counted and no fault. Each of `witnesses` must have cosigned
     every shard. `stores` gives the rows where they are not in the folders. A ledger that changes
-    while it is read is read again a few times. Never raises for what it reads: the report names the
-    first fault.
+    while it is read is read again a few times; `progress` is told now and then how far each reading is.
+    Never raises for what it reads: the report names the first fault.
     """
     for reading in range(READINGS):
-        work = _Verification(keys, witnesses, stores, allow_open=allow_open)
+        work = _Verification(keys, witnesses, stores, progress, allow_open=allow_open)
         fault = work.run(ledger_dir)
         if (
             fault is None
@@ -78,12 +82,14 @@ class _Verification:
         keys: Mapping[str, str] | None,
         witnesses: Sequence[WitnessKey],
         stores: Stores | None,
+        progress: Progress,
         *,
         allow_open: bool,
     ) -> None:
         self._keys = keys
         self._witnesses = witnesses
         self._stores = stores
+        self._progress = progress
         self._cosigned: list[CosignedCount] = []
         self._cosigners: dict[str, frozenset[str]] = {}
         self._seen: dict[str, dict[str, SeenLog]] = {}
@@ -143,6 +149,8 @@ class _Verification:
         fault: BadLedgerError | None = None
         for index, data in entries_of(shard.log, checkpoint):
             self._entries += 1
+            if index % TELL_EVERY == 0:
+                self._progress(shard.name, index, checkpoint.size)
             hashes.append(leaf_hash(data))
             if fault is None:
                 try:
@@ -155,6 +163,7 @@ class _Verification:
         if fault is not None:
             raise fault
         self._accounts.end_of_log(shard.name)
+        self._progress(shard.name, checkpoint.size, checkpoint.size)
         self._logs += 1
 
     def _take_leaf(self, shard: str, index: int, leaf: Leaf) -> None:

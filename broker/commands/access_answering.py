@@ -12,13 +12,13 @@ from rich.console import Console
 
 from broker.auditor import FactsError, open_facts, shards_of
 from broker.auditor.access_list import HeldRecord, held_record
+from broker.auditor.asking import Asked, Ledger, answers
+from broker.auditor.ledger_rows import SUBJECT_KEYS
 from broker.auditor.replay import read_facts
 from broker.auditor.sidecars import open_sidecars
 from broker.auditor.subject_sets import Tokens
 from broker.auditor.who_knew import Knew, Question
-from broker.commands.audit_asking import Asked, Ledger, answers
 from broker.commands.audit_words import line, time_of, without_key
-from broker.commands.ledger_rows import SUBJECT_KEYS
 from broker.model.sealing import SealError
 from broker.model.values import PartInput
 from broker.record import decision_set_id

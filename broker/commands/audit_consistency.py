@@ -21,7 +21,7 @@ from broker.commands.words import (
 )
 
 if TYPE_CHECKING:
-    from broker.commands.consistency_report import Request
+    from broker.auditor.consistency_said import Request
 
 EXAMPLES = examples(
     "broker audit consistency",
@@ -62,17 +62,18 @@ def consistency(  # noqa: PLR0913 -- one argument an option
     A difference is explained by another agreement in force or another version of the rules, or it is a
     finding. Only first rounds are compared: later ones are people's.
     """
+    from broker.auditor import consistency_said as said
     from broker.commands import consistency_report as report
 
     settings = settings_in_force()
-    asked: Request = report.Request(directory, rows_key, tuple(policies or ()), keys)
-    made = report.report(settings, asked)
+    asked: Request = said.Request(directory, rows_key, tuple(policies or ()), keys)
+    made = said.report(settings, asked)
     if html is not None:
         report.write_page(made, html)
     if csv is not None:
         report.write_csv(made, csv)
     if as_json:
-        write(*report.rows_of(made))
+        write(*said.rows_of(made))
     else:
         report.show(terminal(), made)
     raise typer.Exit(FAILED if strict and made.found.unexplained else 0)

@@ -42,9 +42,9 @@ def index(
 
     Every question does this itself; only the first time it takes long. What is interrupted goes on.
     """
+    from broker.auditor.asking import Ledger, caught_up, verified_words
     from broker.auditor.index_tags import add_tags
-    from broker.commands.audit_asking import Ledger, caught_up, verified_words
-    from broker.commands.ledger_rows import read_rows_key
+    from broker.auditor.ledger_rows import read_rows_key
 
     folder = directory or settings_in_force().ledger_dir
     ledger = Ledger(folder, key, index=file, rows_key=rows_key)

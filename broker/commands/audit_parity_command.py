@@ -67,9 +67,10 @@ def audit_parity(
     rubber stamps, equality groups, and every weight made again from every other voice. From the
     ledger's files and the auditors' key; names nobody. With --json no files unless --out is given.
     """
+    from broker.auditor.parity.reporting import as_plain, made
     from broker.commands import audit_parity as parity
 
-    report = parity.made(
+    report = made(
         settings_in_force(),
         directory,
         rows_key=rows_key,
@@ -79,6 +80,6 @@ def audit_parity(
     )
     files = [] if as_json and out is None else parity.write(report, out or Path("parity-report"))
     if as_json:
-        write_json(parity.as_plain(report))
+        write_json(as_plain(report))
     else:
         parity.show(terminal(), report, files)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from broker.auditor.parity.figures import Comparison
 from broker.auditor.parity.measures import CHAIN, DIMENSIONS, EQUALITY, NAMED, counting
+from broker.auditor.parity.plots import curves, rates, ratios
 from broker.auditor.parity.queries import condition, median, pooled, ratio, sides_of
 from broker.auditor.parity.times import Waited
-from broker.commands.audit_parity_plots import curves, rates, ratios
-from broker.commands.audit_parity_words import (
+from broker.auditor.parity.words import (
     NOTHING,
     SUPPRESSED,
     StageRow,
@@ -31,7 +31,7 @@ from broker.commands.audit_parity_words import (
 from broker.commands.table_page import STYLE
 
 if TYPE_CHECKING:
-    from broker.commands.audit_parity import Report
+    from broker.auditor.parity.reporting import Report
 
 OWN_STYLE = """
 .verdict{display:inline-block;font-weight:700;border:2px solid;border-radius:.3rem;padding:0 .45rem}

@@ -22,7 +22,7 @@ from broker.commands.subject_access import app as subject_access
 from broker.commands.words import Json, complain, examples, say, settings_in_force, terminal
 
 if TYPE_CHECKING:
-    from broker.commands.audit_asking import Answers, Asked, Ledger
+    from broker.auditor.asking import Answers, Asked, Ledger
 
 SHOWN = 200
 """Decisions that are shown in words where nobody says how many."""
@@ -235,7 +235,7 @@ def _command(query: Query) -> Callable[..., None]:
 
 
 def _answer(query: Query, given: dict[str, Any]) -> None:
-    from broker.commands.audit_asking import answers
+    from broker.auditor.asking import answers
 
     form = _form(given)
     asked, ledger = _asked(query, given, form), _ledger(query, given)
@@ -271,12 +271,11 @@ def _show(query: Query, asked: Asked, answered: Answers) -> int:
 
 
 def _write(asked: Asked, answered: Answers, given: dict[str, Any], form: Form) -> int:
+    from broker.auditor.exports import export_of, stated
     from broker.commands import audit_exports as exports
 
-    question = exports.stated(
-        asked.question, subject=asked.subject, limit=asked.limit, after=asked.after
-    )
-    export = exports.export_of(answered.reached, question, verified=not given["unverified"])
+    question = stated(asked.question, subject=asked.subject, limit=asked.limit, after=asked.after)
+    export = export_of(answered.reached, question, verified=not given["unverified"])
     if form is Form.PARQUET:
         from broker.auditor.parquet import write_parquet
 
@@ -301,9 +300,9 @@ def _say_tokens(asked: Asked, answered: Answers, form: Form) -> None:
 
 
 def _asked(query: Query, given: dict[str, Any], form: Form) -> Asked:
+    from broker.auditor.asking import Asked
+    from broker.auditor.ledger_rows import keys_dir
     from broker.auditor.who_knew import Question
-    from broker.commands.audit_asking import Asked
-    from broker.commands.ledger_rows import keys_dir
 
     since, until = _moment(given["since"], "--from"), _moment(given["until"], "--to")
     if since is not None and until is not None and since >= until:
@@ -320,8 +319,8 @@ def _asked(query: Query, given: dict[str, Any], form: Form) -> Asked:
 
 
 def _ledger(query: Query, given: dict[str, Any]) -> Ledger:
-    from broker.commands.audit_asking import Ledger
-    from broker.commands.ledger_rows import keys_dir
+    from broker.auditor.asking import Ledger
+    from broker.auditor.ledger_rows import keys_dir
 
     settings = settings_in_force()
     rows_key = None

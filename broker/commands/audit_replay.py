@@ -14,6 +14,7 @@ from rich.text import Text
 
 from broker.auditor import all_sidecars, shards_of
 from broker.auditor.compared import OF_THE_SEAL
+from broker.auditor.ledger_rows import SUBJECT_KEYS, keys_dir
 from broker.auditor.recorded_sets import recorded_sets
 from broker.auditor.replaying import (
     FAULTS,
@@ -25,7 +26,6 @@ from broker.auditor.replaying import (
     replay_sets,
 )
 from broker.commands.errors import CommandError
-from broker.commands.ledger_rows import SUBJECT_KEYS, keys_dir
 from broker.flow import Policy
 from broker.model.sealer import Sealer
 from broker.policies.archive import ARCHIVE, ArchiveError, NotArchivedError, load_archived

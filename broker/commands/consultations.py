@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from broker.auditor import keys_from_file
+from broker.auditor.exports import FORMULA
 from broker.auditor.report import BadLedgerError
 from broker.auditor.single_log import verify_log
-from broker.commands.audit_exports import FORMULA
 from broker.desk.consultation_log import FOLDER, origin_of
 from broker.desk.consultations import SESSION, SESSIONS, VERSION, WHAT
 from broker.desk.settings import DeskSettings

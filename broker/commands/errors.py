@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 EXPECTED = {
+    "broker.auditor.asked": ("AskedError",),
     "broker.auditor.report": ("BadLedgerError",),
     "broker.client.connection": ("ClientError",),
     "broker.commands.errors": ("CommandError",),

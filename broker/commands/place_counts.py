@@ -9,8 +9,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from broker.auditor.ledger_rows import LedgerRows, opening_rows, rows_in
 from broker.auditor.place_counts import Occurrence, PlaceCounts, place_counts
-from broker.commands.ledger_rows import LedgerRows, opening_rows, rows_in
 from broker.model.sealer import open_rows
 
 TAKEN_BACK = frozenset({"retracted", "corrected"})
@@ -28,7 +28,7 @@ class _Rows(msgspec.Struct, frozen=True):
 def counted(ledger_dir: Path, key_file: Path) -> PlaceCounts:
     """The counts over a whole ledger; what was taken back does not count.
 
-    `key_file` holds the auditors' key of the rows. Raises CommandError where files or key do not fit.
+    `key_file` holds the auditors' key of the rows. Raises AskedError where files or key do not fit.
     """
     ledger = rows_in(ledger_dir, key_file)
     with opening_rows(ledger_dir, key_file):

@@ -11,9 +11,9 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from broker.auditor.proposed import with_policies
 from broker.commands.agreement_examples import run_examples
 from broker.commands.deciding import passing_reception, passing_subject_keys
-from broker.commands.errors import CommandError
 from broker.offline import OfflineFlow
 from broker.policies import PolicyFileError
 from broker.policies.lint import lint
@@ -50,35 +50,6 @@ class Checked(msgspec.Struct, frozen=True):
     def errors(self) -> int:
         """How many must be mended."""
         return sum(one.level == "error" for one in self.problems)
-
-
-class _BorrowedRegister(Settings):
-    """Settings for policies that come without a register of their own."""
-
-    register_dir: Path
-
-    @property
-    def organisations_dir(self) -> Path:
-        """The register that is borrowed."""
-        return self.register_dir
-
-
-def with_policies(settings: Settings, directory: Path | None) -> Settings:
-    """The settings with another policies folder, and the register in force if it brings none.
-
-    Raises CommandError where that is no policies folder.
-    """
-    if directory is None:
-        return settings
-    if not (directory / "law").is_dir():
-        raise CommandError(
-            f"{directory} is no policies folder: expected law/ and agreements/ in it, as in "
-            f"{settings.policies_dir}"
-        )
-    proposed = settings.model_copy(update={"policies_dir": directory})
-    if proposed.organisations_dir.is_dir():
-        return proposed
-    return _BorrowedRegister(**proposed.model_dump(), register_dir=settings.organisations_dir)
 
 
 def check(settings: Settings, directory: Path | None, on: datetime.date) -> Checked:

@@ -96,11 +96,12 @@ def policy_table(
 
     Every combination is decided by the code that decides statements; those decided alike are one row.
     """
+    from broker.auditor.decision_space import make, summary
     from broker.commands import policy_table as work
 
-    made = work.make(settings_in_force(), _day(on), agreement, publisher)
+    made = make(settings_in_force(), _day(on), agreement, publisher)
     if as_json:
-        write(work.summary(made))
+        write(summary(made))
     else:
         work.show(terminal(), made)
     if out is not None:
@@ -130,7 +131,7 @@ def policy_why(
 
     Without the subject's key everything is explained but how the weight came about.
     """
-    from broker.commands import policy_why as work
+    from broker.auditor import why as work
     from broker.commands import why_rendering
 
     why = work.explain(settings_in_force(), event, recipient, ledger, keys)
@@ -159,13 +160,14 @@ def policy_shadow(
 
     Nothing is told to anyone and nothing is recorded.
     """
-    from broker.commands import policy_shadow as work
+    from broker.auditor import proposed_compared as work
+    from broker.commands.policy_shadow import show
 
     compared = work.compare(settings_in_force(), new_dir, ledger, keys)
     if as_json:
         write(*work.rows_of(compared))
     else:
-        work.show(terminal(), compared)
+        show(terminal(), compared)
 
 
 def _day(stated: str | None) -> datetime.date:

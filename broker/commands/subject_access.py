@@ -127,11 +127,11 @@ def answer(
 
     Nothing is sent: a person judges what is exempt, and answers.
     """
+    from broker.auditor.asking import Ledger
+    from broker.auditor.ledger_rows import keys_dir
     from broker.client.access import access_requests, one_request
     from broker.client.access import ask as send
     from broker.commands.access_answering import access_answer, show
-    from broker.commands.audit_asking import Ledger
-    from broker.commands.ledger_rows import keys_dir
 
     settings = settings_in_force()
     request = one_request(asyncio.run(access_requests(settings)), action_id)

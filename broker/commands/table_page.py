@@ -7,18 +7,15 @@ never the only sign, and on a narrow screen each row becomes a card with its col
 from __future__ import annotations
 
 import csv
-import datetime
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import groupby
 
-import msgspec
-
+from broker.auditor.decision_space import About
 from broker.model.fields import FIELD_GROUP
 from broker.policies.space import AXES
 from broker.policies.table import WITHHELD, Answer, Box, Cell, DecisionTable, Row
-from broker.reference import ReasonCode
 
 MARKING = "OFFICIAL"
 ANY = "any"
@@ -83,20 +80,6 @@ color:var(--quiet)}
 }
 @media print{thead th{position:static}}
 """
-
-
-class About(msgspec.Struct, frozen=True):
-    """What the page says of itself."""
-
-    bundle_hash: str
-    on: datetime.date
-    narrowed: str
-    """Which part of the space it is, in words; empty for the whole."""
-    titles: Mapping[str, str]
-    """Clause -> what it says."""
-    meanings: Mapping[str, ReasonCode]
-    gates: Sequence[tuple[str, str, str]]
-    """(fact, decision, reason code) of what is settled before any clause is read."""
 
 
 def page(table: DecisionTable, about: About) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from broker.commands.policy_why import Named, Round, Why
+from broker.auditor.why import Named, Round, Why
 
 
 def show(out: Console, why: Why) -> None:

@@ -24,7 +24,7 @@ from broker.model.types import ActionKind
 
 SOUND = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 JUSTIFIED = {"justified", "not_justified"}
-SAME_PERSON = "You asked for this release, so you cannot confirm it: a second person must, with their own sign-in"
+SAME_PERSON = "You asked for this release: a second person must confirm it, signed in as themselves"
 TOO_LATE = "More than an hour has passed since it was asked for: ask again"
 CONFIRMED = "It was confirmed already"
 Page = Request[Person, Any, Any]

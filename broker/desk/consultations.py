@@ -73,9 +73,15 @@ SHOWS_NOBODY = {
     "/api/v1/webhooks": "addresses of the organisation's own systems",
     "/review/changed": "whether the queue changed",
     "/break-glass/ask": "an empty form",
+    "/audit": "what the auditors' console can do",
+    "/audit/verify": "whether the ledger holds",
+    "/audit/verify/state": "how far its verification is",
+    "/audit/parity": "rates by class of voice, small numbers left out",
+    "/audit/consistency": "facts and outcomes by group",
+    "/audit/policy": "what the policies decide of nobody",
 }
 """Paths whose pages show nothing about anybody, and what they show. Any other page is noted or not shown."""
-SHOW_NOBODY_BELOW = ("/static/", "/schema")
+SHOW_NOBODY_BELOW = ("/static/", "/schema", "/audit/parity/plot/")
 
 
 class _Current:

@@ -11,6 +11,10 @@ from broker.desk import (
     answers,
     api,
     api_webhooks,
+    audit,
+    audit_policy,
+    audit_reports,
+    audit_verify,
     break_glass,
     drafts,
     inbox,
@@ -60,4 +64,12 @@ TELL = DeskPart(
 )
 OF_ORGANISATION: tuple[DeskPart, ...] = (MAIL, DOOR, DUTY, TELL)
 OF_DUTY_DESK: tuple[DeskPart, ...] = (MAIL, DOOR, REVIEW)
-OF_AUDITORS: tuple[DeskPart, ...] = ()
+CONSOLE = DeskPart(
+    handlers=(
+        *audit.HANDLERS,
+        *audit_verify.HANDLERS,
+        *audit_reports.HANDLERS,
+        *audit_policy.HANDLERS,
+    )
+)
+OF_AUDITORS: tuple[DeskPart, ...] = (CONSOLE,)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.auditor.asked import AskedError
 from broker.auditor.place_counts import (
     WINDOWS,
     Occurrence,
@@ -18,7 +19,6 @@ from broker.auditor.place_counts import (
     place_counts,
     window_of,
 )
-from broker.commands.errors import CommandError
 from broker.commands.place_counts import counted
 from broker.examples.scenarios import load_scenarios
 from broker.model.types import DecisionSet, EventType, PlaceKind, PlacePrecision
@@ -184,7 +184,7 @@ def test_another_key_shows_nothing_and_says_so(tmp_path: Path) -> None:
     key = tmp_path / "rows.key"
     for content, said in ((bytes(range(32)), "is not the key"), (b"short", "does not hold")):
         key.write_bytes(content)
-        with pytest.raises(CommandError, match=said):
+        with pytest.raises(AskedError, match=said):
             counted(ledger, key)
-    with pytest.raises(CommandError, match="--rows-key"):
+    with pytest.raises(AskedError, match="--rows-key"):
         counted(ledger, tmp_path / "nowhere.key")

@@ -17,9 +17,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from broker.auditor.exports import cell
 from broker.cli import run
 from broker.client.opening import OpenedAlert, open_alert
-from broker.commands.audit_exports import cell
 from broker.commands.audit_words import line as shown_line
 from broker.examples import to_line
 from broker.examples.scenarios import load_scenarios

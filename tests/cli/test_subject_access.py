@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 
 from broker.auditor import verify_ledger
+from broker.auditor.asking import Ledger
 from broker.client.access import one_request, requests_in
 from broker.client.connection import ClientError
 from broker.commands.access_answering import AccessAnswer, access_answer, show
-from broker.commands.audit_asking import Ledger
 from broker.commands.subject_access import consultation, identifier_of
 from broker.model import types as t
 from broker.record.subject_access import AccessRequest

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
+from broker.auditor.asking import Ledger
 from broker.client import Publisher
 from broker.client.access import access_requests, ask, one_request
 from broker.client.connection import consumer_of, read_to_end
 from broker.commands.access_answering import access_answer
-from broker.commands.audit_asking import Ledger
 from broker.commands.subject_access import consultation
 from broker.model import types as t
 from broker.model.codec import decode

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.commands.policy_table import Made, make
+from broker.auditor.decision_space import Made, make
 from broker.commands.table_page import as_csv, page
 from broker.decide import Circumstances, PolicyBundle, decide
 from broker.decide.grounds import PART3

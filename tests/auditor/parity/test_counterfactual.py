@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 import broker.offline
+from broker.auditor.ledger_rows import SUBJECT_KEYS
 from broker.auditor.parity.counterfactual import (
     Checked,
     Counterfactual,
@@ -18,7 +19,6 @@ from broker.auditor.parity.counterfactual import (
 from broker.auditor.parity.reading import read_material
 from broker.auditor.recorded_sets import recorded_sets
 from broker.auditor.sidecars import read_sidecars
-from broker.commands.ledger_rows import SUBJECT_KEYS
 from broker.flow import DecidedPart, decide_part
 from broker.model.types import Provenance
 from broker.model.values import PartInput, StateEntry, Weight

@@ -12,10 +12,12 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from broker.auditor.asked import AskedError
 from broker.auditor.parity.figures import Figures, figures
 from broker.auditor.parity.reading import read_material
+from broker.auditor.parity.reporting import made
 from broker.auditor.parity.table import PART, RECIPIENT, Evidence, Line, evidence
-from broker.commands.audit_parity import made, write
+from broker.commands.audit_parity import write
 from broker.commands.errors import CommandError
 from broker.commands.groups import audit_app
 from broker.model import types as t
@@ -287,7 +289,7 @@ def test_another_key_shows_nothing_and_says_so(tmp_path: Path) -> None:
     folder = told(tmp_path / "ledger", voices(1, *COMMUNITY))
     wrong = tmp_path / "rows.key"
     wrong.write_bytes(bytes(range(32)))
-    with pytest.raises(CommandError, match="is not the key"):
+    with pytest.raises(AskedError, match="is not the key"):
         made(SETTINGS, folder, rows_key=wrong)
-    with pytest.raises(CommandError, match="--rows-key"):
+    with pytest.raises(AskedError, match="--rows-key"):
         made(SETTINGS, folder, rows_key=tmp_path / "nowhere.key")

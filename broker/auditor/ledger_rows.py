@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from broker.auditor import Recorded, all_sidecars, read_recorded, shards_of
+from broker.auditor.asked import AskedError
 from broker.auditor.report import BadLedgerError
-from broker.commands.errors import CommandError
 from broker.model.sealing import KEY_BYTES, SealError
 from broker.shell.settings import Settings
 
@@ -31,45 +31,45 @@ class LedgerRows(msgspec.Struct, frozen=True):
 
 
 def recorded_in(folder: Path) -> Recorded:
-    """What the leaves say. Raises CommandError where there is no ledger or it cannot be read."""
+    """What the leaves say. Raises AskedError where there is no ledger or it cannot be read."""
     if not shards_of(folder):
-        raise CommandError(f"{folder} holds no ledger: give the folder above s0")
+        raise AskedError(f"{folder} holds no ledger: give the folder above s0")
     try:
         return read_recorded(folder)
     except ValueError as error:
-        raise CommandError(
+        raise AskedError(
             f"{folder} cannot be read ({error}): run `broker audit verify {folder}`"
         ) from error
 
 
 def rows_in(folder: Path, key_file: Path) -> LedgerRows:
-    """Leaves and sealed rows. Raises CommandError where ledger or key cannot be read."""
+    """Leaves and sealed rows. Raises AskedError where ledger or key cannot be read."""
     recorded = recorded_in(folder)
     return LedgerRows(folder, recorded, beside(folder, "rows"), read_rows_key(key_file))
 
 
 def read_rows_key(path: Path) -> bytes:
-    """The auditors' keys of the rows, 32 bytes each, one after another. Raises CommandError."""
+    """The auditors' keys of the rows, 32 bytes each, one after another. Raises AskedError."""
     try:
         keys = path.read_bytes()
     except OSError as error:
-        raise CommandError(
+        raise AskedError(
             f"{path} cannot be read ({error.strerror}): name the auditors' key with --rows-key"
         ) from error
     if not keys or len(keys) % KEY_BYTES:
-        raise CommandError(f"{path} does not hold {KEY_BYTES}-byte keys: name another file")
+        raise AskedError(f"{path} does not hold {KEY_BYTES}-byte keys: name another file")
     return keys
 
 
 @contextmanager
 def opening_rows(folder: Path, key_file: Path) -> Iterator[None]:
-    """What goes wrong while rows are opened and read, as CommandError."""
+    """What goes wrong while rows are opened and read, as AskedError."""
     try:
         yield
     except SealError as error:
-        raise CommandError(f"{key_file} is not the key of this ledger's rows") from error
+        raise AskedError(f"{key_file} is not the key of this ledger's rows") from error
     except ValueError as error:
-        raise CommandError(
+        raise AskedError(
             f"{folder} cannot be read ({error}): run `broker audit verify {folder}`"
         ) from error
 
@@ -84,8 +84,8 @@ def keys_dir(settings: Settings, ledger: Path | None, keys: Path | None) -> Path
 
 
 def beside(folder: Path, name: str) -> dict[str, bytes]:
-    """Set id -> sealed bytes of that name, over all shards. Raises CommandError."""
+    """Set id -> sealed bytes of that name, over all shards. Raises AskedError."""
     try:
         return all_sidecars(folder, name)
     except BadLedgerError as error:
-        raise CommandError(str(error)) from error
+        raise AskedError(str(error)) from error

@@ -14,12 +14,14 @@ from typing import Any
 import msgspec
 
 from broker.auditor import keys_from_file, read_recorded, shards_of
+from broker.auditor.asked import AskedError
 from broker.auditor.index_build import Progress, Reached, catch_up
 from broker.auditor.index_file import index_path, open_index
 from broker.auditor.index_leaves import indexed_certificates, indexed_joins, set_names
 from broker.auditor.index_query import ask, ask_all
 from broker.auditor.index_tags import add_tags
 from broker.auditor.leaf_places import LeafReader
+from broker.auditor.ledger_rows import SUBJECT_KEYS, read_rows_key
 from broker.auditor.report import BadLedgerError
 from broker.auditor.subject_sets import (
     Certificate,
@@ -31,8 +33,6 @@ from broker.auditor.subject_sets import (
     tokens_of,
 )
 from broker.auditor.who_knew import Knew, Question, who_knew
-from broker.commands.errors import CommandError
-from broker.commands.ledger_rows import SUBJECT_KEYS, read_rows_key
 from broker.ledger import NoteError, read_entries
 from broker.model.sealing import SealError
 from broker.shell.keys import read_subject_keys
@@ -79,7 +79,7 @@ class Answers(msgspec.Struct):
 def answers(asked: Asked, ledger: Ledger) -> Iterator[Answers]:
     """The answers, as long as the block lasts.
 
-    Raises CommandError where there is no ledger, where it does not hold, or for an `after` of nothing.
+    Raises AskedError where there is no ledger, where it does not hold, or for an `after` of nothing.
     """
     with _source(ledger) as source:
         question, tags, tokens = asked.question, None, None
@@ -100,10 +100,10 @@ def caught_up(
 ) -> Iterator[tuple[sqlite3.Connection, tuple[Reached, ...]]]:
     """The index of a ledger, at the checkpoints that are published now.
 
-    Where nothing can be written beside the ledger it is made for this once. Raises CommandError.
+    Where nothing can be written beside the ledger it is made for this once. Raises AskedError.
     """
     if not shards_of(ledger.directory):
-        raise CommandError(_nowhere(ledger.directory))
+        raise AskedError(_nowhere(ledger.directory))
     with ExitStack() as stack:
         file = ledger.index or index_path(ledger.directory)
         if ledger.index is None and not os.access(file if file.exists() else file.parent, os.W_OK):
@@ -146,9 +146,9 @@ def _source(ledger: Ledger) -> Iterator[_Source]:
                 lambda *some: _indexed_pages(database, ledger.directory, *some),
             )
     except SealError as error:
-        raise CommandError(f"{ledger.rows_key} is not the key of this ledger's rows") from error
+        raise AskedError(f"{ledger.rows_key} is not the key of this ledger's rows") from error
     except BadLedgerError as error:
-        raise CommandError(
+        raise AskedError(
             f"ledger NOT verified: {error}; nothing is told from it: see `broker audit verify "
             f"{ledger.directory}`, or take it as it lies with --no-verify"
         ) from error
@@ -183,11 +183,11 @@ def _indexed_pages(
 def _scanned(folder: Path) -> _Source:
     """Everything read and nothing verified."""
     if not shards_of(folder):
-        raise CommandError(_nowhere(folder))
+        raise AskedError(_nowhere(folder))
     try:
         recorded = read_recorded(folder)
     except ValueError as error:
-        raise CommandError(
+        raise AskedError(
             f"{folder} holds a leaf that cannot be read ({error}): run `broker audit verify {folder}`"
         ) from error
 
@@ -243,7 +243,7 @@ def _taken(answered: Answers, pages: Iterator[tuple[Knew, str | None]]) -> Itera
         for one, answered.after in pages:
             yield one
     except ValueError as error:
-        raise CommandError(str(error)) from error
+        raise AskedError(str(error)) from error
 
 
 def _nowhere(folder: Path) -> str:
@@ -254,4 +254,4 @@ def _nowhere(folder: Path) -> str:
 
 
 def _no_keys() -> Path:
-    raise CommandError("the subject's key is needed to find what is about it: name --keys")
+    raise AskedError("the subject's key is needed to find what is about it: name --keys")

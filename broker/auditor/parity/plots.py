@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from broker.auditor.parity.times import Waited
-from broker.commands.audit_parity_words import StageRow, words
+from broker.auditor.parity.words import StageRow, words
 
 BLUE, ORANGE, GREY, INK = "#0072B2", "#D55E00", "#7a7a7a", "#1d2733"
 WIDTH = 4.6

@@ -25,9 +25,9 @@ from broker.auditor import (
     replay_part,
     subject_of,
 )
-from broker.commands.errors import CommandError
-from broker.commands.ledger_rows import SUBJECT_KEYS, keys_dir
-from broker.commands.policy_shadow import recorded_in
+from broker.auditor.asked import AskedError
+from broker.auditor.ledger_rows import SUBJECT_KEYS, keys_dir
+from broker.auditor.proposed_compared import recorded_in
 from broker.flow import Policy
 from broker.model.sealing import SealError
 from broker.reference import ReasonCode, load_reason_codes
@@ -125,7 +125,7 @@ class _Look(msgspec.Struct, frozen=True):
 def explain(
     settings: Settings, event: str, recipient: str, ledger: Path | None, keys: Path | None
 ) -> Why:
-    """Why the recipient was told what it was told of the event. Raises CommandError for unknown ones."""
+    """Why the recipient was told what it was told of the event. Raises AskedError for unknown ones."""
     folder, recorded = recorded_in(settings, ledger)
     policy = load_policy(settings)
     court = policy.bundle.court
@@ -161,7 +161,7 @@ def explain(
 
 
 def _parts_of(look: _Look, event: str) -> list[RecordedPart]:
-    """Every decided round of the event, by part and round. Raises CommandError with what there is."""
+    """Every decided round of the event, by part and round. Raises AskedError with what there is."""
     found = [one for one in look.recorded.parts if one.closing.event_id == event]
     if found:
         return sorted(found, key=lambda one: (one.closing.part_id, one.closing.round))
@@ -173,12 +173,12 @@ def _parts_of(look: _Look, event: str) -> list[RecordedPart]:
     if taken:
         last = taken[-1]
         why = f" for {last.reason}" if last.reason else ""
-        raise CommandError(
+        raise AskedError(
             f"event {event} was {last.kind}{why} and no part of it is decided in {look.folder}"
         )
     named = ", ".join((alike or known)[:MOST_NAMED])
     more = " and others" if len(alike or known) > MOST_NAMED else ""
-    raise CommandError(
+    raise AskedError(
         f"no event {event} in {look.folder}, which holds {len(known)}"
         + (f": {named}{more}" if known else "")
     )
@@ -187,7 +187,7 @@ def _parts_of(look: _Look, event: str) -> list[RecordedPart]:
 def _recipient(
     look: _Look, parts: Sequence[RecordedPart], recipient: str
 ) -> tuple[str, str | None]:
-    """Organisation code and, if it was named, role. Raises CommandError where that names nobody or many."""
+    """Organisation code and, if it was named, role. Raises AskedError where that names nobody or many."""
     code, _, role = recipient.partition(":")
     organisations = look.policy.reference.organisations
     current = look.policy.reference.current_code(code)
@@ -202,8 +202,8 @@ def _recipient(
         return among[0].code, None
     if among:
         listed = ", ".join(f"{one.code} ({one.name})" for one in among[:MOST_NAMED])
-        raise CommandError(f"{recipient!r} names {len(among)} organisations: say which of {listed}")
-    raise CommandError(
+        raise AskedError(f"{recipient!r} names {len(among)} organisations: say which of {listed}")
+    raise AskedError(
         f"{recipient!r} is no code and no name of the register: evaluated for this event were "
         f"{', '.join(f'{one} ({_name(look, one)})' for one in sorted(evaluated))}"
     )
