@@ -78,6 +78,11 @@ def begin_correction(store: DeskStore, owner: str, told: Telling) -> Draft:
     return _made(store, owner, changed)
 
 
+def begin_again(store: DeskStore, owner: str, told: Telling) -> Draft:
+    """A draft with the answers of what was not taken in, under a new id."""
+    return _made(store, owner, msgspec.structs.replace(told, event_id=str(uuid.uuid4())))
+
+
 def find(store: DeskStore, draft_id: str, owner: str) -> Draft | None:
     """The draft, if it is that person's."""
     row = store.one("SELECT sealed FROM draft WHERE draft_id = ? AND owner = ?", (draft_id, owner))

@@ -16,7 +16,7 @@ from litestar.response import Redirect, Response, Template
 from broker.client.opening import OpenedReceipt
 from broker.desk import drafts, outbox
 from broker.desk.consultations import note
-from broker.desk.outbox import Queued
+from broker.desk.outbox import Queued, State
 from broker.desk.pages import page as page_of
 from broker.desk.running import RunningDesk
 from broker.desk.tell_answers import printable
@@ -100,7 +100,7 @@ async def sent_page(
         parts=shown(told, asking_of(desk)) if told else (),
         can_be_corrected=told is not None and _stands(queued) and back is None,
         can_be_retracted=_stands(queued) and back is None,
-        retraction=back,
+        can_begin_again=told is not None and _failed(queued),
         corrections=outbox.concerns_about(desk.store, statement_id),
         steps=_story(desk, queued),
         open=still_open(queued),
@@ -129,6 +129,16 @@ async def corrected(request: Asked, desk: RunningDesk, statement_id: SentId) -> 
         raise NotFoundException("that statement cannot be corrected here")
     draft = drafts.begin_correction(desk.store, request.user.staff_ref, told)
     return Redirect(f"/tell/{draft.draft_id}/why", status_code=SEE_OTHER)
+
+
+@post("/sent/{statement_id:str}/again", guards=TELLS, status_code=SEE_OTHER)
+async def begun_again(request: Asked, desk: RunningDesk, statement_id: SentId) -> Redirect:
+    """Begins anew with the answers of what was not taken in: nobody types it twice."""
+    queued, told = _told(desk, statement_id), drafts.told(desk.store, statement_id)
+    if told is None or not _failed(queued):
+        raise NotFoundException("that statement was taken in: correct it instead")
+    draft = drafts.begin_again(desk.store, request.user.staff_ref, told)
+    return Redirect(f"/tell/{draft.draft_id}/check", status_code=SEE_OTHER)
 
 
 @get("/sent/{statement_id:str}/take-back", guards=TELLS)
@@ -218,6 +228,10 @@ def _stands(queued: Queued) -> bool:
     return queued.state in outbox.STANDING and _type(queued) not in TAKES_BACK
 
 
+def _failed(queued: Queued) -> bool:
+    return queued.state in {State.REJECTED, State.REFUSED}
+
+
 HANDLERS = (
     check_page,
     sent,
@@ -225,6 +239,7 @@ HANDLERS = (
     sent_page,
     sent_steps,
     corrected,
+    begun_again,
     retract_page,
     retracted,
 )

@@ -21,6 +21,7 @@ function autosave(form) {
         method: "POST", body: new URLSearchParams(new FormData(form)), keepalive: true, cache: "no-store",
       });
       if (answer.redirected) said.textContent = "Your session has ended. Save and sign in again: nothing is lost.";
+      else if (answer.status === 404) said.textContent = "This draft was sent or deleted. Nothing more is saved here.";
       else if (answer.ok) said.textContent = await answer.text();
       else throw new Error(String(answer.status));
     } catch {
