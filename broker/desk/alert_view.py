@@ -77,6 +77,8 @@ ABSENT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("a grading", ("grading",)),
 )
 """What an alert may hold, as groups that are named where nothing of them is in it."""
+OF_ANYTHING = frozenset({"text", "when", "publisher", "provenance", "grading"})
+"""First field of each group that an alert about a place or a group of people can hold as well."""
 EITHER_WAY = (
     "Nothing of these is in the alert. Either nobody stated it, or no rule and no agreement lets you see "
     "it. The alert does not say which: that alone would tell something."
@@ -312,5 +314,7 @@ def _absent(alert: OpenedAlert) -> tuple[str, ...]:
     return tuple(
         title
         for title, fields in ABSENT
-        if fields != named and not any(alert.released.get(one) for one in fields)
+        if fields != named
+        and (is_about_child(alert) or fields[0] in OF_ANYTHING)
+        and not any(alert.released.get(one) for one in fields)
     )

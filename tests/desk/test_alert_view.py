@@ -34,7 +34,7 @@ from broker.desk.inbox_view import CANNOT_OPEN, WITHDRAWN, due_in_words, line_of
 from broker.desk.listed import Listed, Status
 from broker.examples.scenarios import load_scenarios
 from broker.model.projections import CAN_LEAVE, DERIVED
-from broker.model.types import AlertContent, ConcernEvent, Mode
+from broker.model.types import AlertContent, ConcernEvent, Mode, StatementProof
 from broker.reference import load_reason_codes, load_reference
 from broker.shell.settings import Settings
 from tests.rounds.story import Story
@@ -252,6 +252,17 @@ def test_a_pointer_says_that_there_is_something_and_nothing_else() -> None:
     assert page.is_pointer
     assert (page.weight, page.weight_explained, page.absent, page.telling) == ("", (), (), ())
     assert [one.lines for one in page.pointer] == [("There is something.",)]
+
+
+def test_of_a_place_nothing_is_said_to_be_missing_about_a_child() -> None:
+    """Nor is it asked whether it is safe to tell a family: there is none."""
+    for event, content in told():
+        if event.subjects:
+            continue
+        proof = StatementProof(publisher=None)
+        page = page_of(msgspec.structs.replace(content, statement=proof))
+        assert not any("child" in one for one in page.absent)
+        assert page.telling == ()
 
 
 def test_where_the_signer_is_withheld_it_is_said_and_not_who() -> None:
