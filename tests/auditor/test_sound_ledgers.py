@@ -41,6 +41,18 @@ def test_whatever_the_shards_and_batches_the_ledger_holds(
     assert report.logs == len(list(tmp_path.rglob("checkpoint")))
 
 
+def test_who_waits_is_told_how_far_it_is(sound: Path) -> None:
+    """Of every shard, never more than it has and never less than before, and at the end all of it."""
+    told: dict[str, list[tuple[int, int]]] = {}
+    report = verify_ledger(
+        sound, progress=lambda shard, *far: told.setdefault(shard, []).append((far[0], far[1]))
+    )
+    assert sum(far[-1][0] for far in told.values()) == report.entries
+    for far in told.values():
+        assert [done for done, _ in far] == sorted(done for done, _ in far)
+        assert {all_ for _, all_ in far} == {far[-1][0]}
+
+
 def test_the_line_names_entries_and_root(sound: Path) -> None:
     """Of one shard the root is the log's; of several, the hash of the sorted checkpoint lines."""
     stated = [

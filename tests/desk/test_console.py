@@ -23,6 +23,7 @@ from broker.auditor.borders_said import report as borders_of
 from broker.desk.settings import AUDITOR
 from broker.examples.scenarios import load_scenarios
 from broker.model.types import Action, ConcernEvent
+from broker.shell.keys import read_subject_keys
 from broker.shell.settings import Settings
 from tests.cli.test_audit_queries import ORGANISATION, alert_in, rehearse
 from tests.desk.conftest import assert_accessible, sign_in, start_desk
@@ -191,6 +192,24 @@ def test_a_search_goes_page_by_page_and_misses_nothing(data: Path, console: Cons
     assert len(list(csv.DictReader(io.StringIO(sheet[1])))) == len(every)
     assert wrong.status_code == 422
     assert "Enter an id in full" in wrong.text
+
+
+def test_a_child_is_found_by_its_token_and_a_day_narrows(data: Path, console: Console) -> None:
+    """Only with the subject's key; what has none is said; a span of days keeps the rest away."""
+    tokens = sorted(read_subject_keys(data / "keys/subjects.db"))
+    with signed_in(console(data)) as client:
+        found = client.get(f"/audit/search?what=subject&value={tokens[0]}").text
+        unknown = client.get(f"/audit/search?what=subject&value={'0' * 32}").text
+        day = WARNING.reported_at.date()
+        on_it = client.get(f"/audit/search?what=all&since={day}&until={day}").text
+        before = client.get("/audit/search?what=all&until=2020-01-01").text
+        wrong = client.get(f"/audit/search?what=all&since={day}&until=2020-01-01")
+    assert 'class="audit-entry"' in found
+    assert 'class="audit-entry"' not in unknown
+    assert "There is no key" in unknown
+    assert 'class="audit-entry"' in on_it
+    assert 'class="audit-entry"' not in before
+    assert wrong.status_code == 422
 
 
 def test_the_map_and_the_table_hide_what_the_report_hides(
