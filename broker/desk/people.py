@@ -22,6 +22,16 @@ class Role(StrEnum):
     """A machine of the organisation, at the HTTP door."""
 
 
+MAY = {
+    Role.TELLS: "write down what was seen or heard, and learn what came of it",
+    Role.DUTY: "read alerts and answer them",
+    Role.REVIEWER: "decide what waits for a person",
+    Role.AUDITOR: "read the ledger and its reports",
+    Role.SYSTEM: "send and read as a system",
+}
+"""What each role opens, in words."""
+
+
 class Person(msgspec.Struct, frozen=True):
     """Somebody who has signed in."""
 

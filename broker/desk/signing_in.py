@@ -26,7 +26,7 @@ from broker.desk import oidc
 from broker.desk.consultations import note_session
 from broker.desk.id_token import SignInRefusedError
 from broker.desk.pages import page
-from broker.desk.people import INVENTED, SECOND_REVIEWER, Person, Role, roles_at
+from broker.desk.people import INVENTED, MAY, SECOND_REVIEWER, Person, Role, roles_at
 from broker.desk.running import RunningDesk
 from broker.desk.sessions import BEGUN
 from broker.desk.settings import AUDITOR
@@ -155,7 +155,13 @@ async def back(request: Request[Any, Any, Any]) -> Response[Any]:
         return _refused(request, error)
     if not person.roles:
         note_session(desk, person, "signed_in_without_role")
-        return page(request, "no_role", 403, who=person, there=_roles_of(desk))
+        return page(
+            request,
+            "no_role",
+            403,
+            who=person,
+            there=[(one.value, MAY[one]) for one in _roles_of(desk)],
+        )
     remember(request, person)
     # The address that was come to holds a code: it must not stay in the browser's history.
     return Redirect(going.onward, status_code=303)
