@@ -31,7 +31,7 @@ from broker.desk.settings import DeskSettings
 from broker.desk.tokens import May, make_token
 from broker.examples.samples import fresh_example
 from broker.examples.scenarios import load_scenarios
-from broker.model.types import ConcernEvent
+from broker.model.types import ConcernEvent, Severity
 from broker.reference import load_connected
 from broker.shell.access import ensure_access
 from broker.shell.keys import make_keys
@@ -140,7 +140,7 @@ def _told_and_shown(door: httpx.Client, reader: httpx.Client) -> None:
     if answered.status_code != httpx.codes.ACCEPTED:
         raise BenchError(f"the statement was not taken: {answered.text[:500]}")
     deadline = time.perf_counter() + ARRIVES_WITHIN_S
-    # What is due first leads: the newest of many alike stands on the last page.
+    # What is due first leads, so the newest stands on the last page.
     while word not in _last_page(reader):
         if time.perf_counter() > deadline:
             raise BenchError("a warning was not listed in time: see the log folder")
@@ -167,7 +167,8 @@ def _warning() -> tuple[ConcernEvent, str]:
     texts = tuple(
         msgspec.structs.replace(one, text=f"{word} {one.text}") for one in event.audience_texts
     )
-    return msgspec.structs.replace(event, audience_texts=texts), word
+    # Those to act on at once are due so long after they came, and so stand in the order in which they came.
+    return msgspec.structs.replace(event, audience_texts=texts, severity=Severity.IMMEDIATE), word
 
 
 def _fill(settings: Settings, organisation: str, large: int) -> None:
