@@ -190,6 +190,8 @@ def _withheld(desk: RunningDesk, one: Knew) -> list[tuple[str, str]]:
     together: defaultdict[str, list[str]] = defaultdict(list)
     for field, reason in one.withheld:
         together[reason].append(field.replace("_", " "))
+    if not one.released and len(together) == 1:
+        return [("every field", reason_words(desk, reason)[0]) for reason in together]
     return [
         (", ".join(fields), reason_words(desk, reason)[0]) for reason, fields in together.items()
     ]
