@@ -10,13 +10,11 @@ already in state, gives the same bytes.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import faust
 import msgspec
 import structlog
-from aiokafka import AIOKafkaProducer
 
 from broker.decide import corrected_type
 from broker.flow import (
@@ -45,15 +43,15 @@ from broker.shell.kafka import (
     PARTS_TOPIC,
     Headers,
     Message,
+    Sender,
     make_app,
-    make_producer,
-    send_all,
 )
 from broker.shell.key_ring import KeyRing
 from broker.shell.keys import BrokerKeys, SubjectKeys
 from broker.shell.logs import configure
 from broker.shell.policy import PolicyHolder
 from broker.shell.settings import Settings
+from broker.shell.tables import Changelogs
 from broker.shell.unbroken import Unbroken
 from broker.shell.watch.hops import Hop, context_of
 from broker.shell.watch.process import Watch
@@ -222,40 +220,21 @@ class Decider:
         return messages
 
 
-class _Sender:
-    """Sends, and connects when there is first something to send."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._producer: AIOKafkaProducer | None = None
-
-    async def send(self, messages: Sequence[Message]) -> None:
-        self._producer = self._producer or await make_producer(self._settings)
-        await send_all(self._producer, messages)
-
-    async def stop(self) -> None:
-        if self._producer is not None:
-            await self._producer.stop()
-
-
 def _eraser(
-    app: faust.App,
     settings: Settings,
-    sender: _Sender,
+    sender: Sender,
+    changelogs: Changelogs,
     state: DecideState,
     keys: KeyRing,
     subjects: SubjectKeys,
 ) -> Eraser:
-    async def confirmed() -> None:
-        await app.producer.flush()
-
     return Eraser(
         state,
         keys,
         subjects,
         settings,
         send=sender.send,
-        flush=confirmed,
+        flush=changelogs.keep,
     )
 
 
@@ -270,8 +249,9 @@ def build(settings: Settings) -> faust.App:
     state = DecideState(app, PARTITIONS)
     subjects = SubjectKeys(settings.keys_dir / "subjects.db")
     decider = Decider(state, keys, subjects)
-    sender, unbroken = _Sender(settings), Unbroken(app, settings, ("parts",))
-    eraser = _eraser(app, settings, sender, state, keys, subjects)
+    sender, unbroken = Sender(settings), Unbroken(app, settings, ("parts",))
+    changelogs = Changelogs(app, sender.producer)
+    eraser = _eraser(settings, sender, changelogs, state, keys, subjects)
     reader = PartReader(settings)
     topic = app.topic(PARTS_TOPIC, key_type=bytes, value_type=bytes, partitions=PARTITIONS)
     armed = settings.crash_at
@@ -280,7 +260,7 @@ def build(settings: Settings) -> faust.App:
     async def send(batch: list[Work]) -> None:
         started = time.perf_counter()
         point("decide.decided", armed)
-        await app.producer.flush()
+        await changelogs.keep()
         point("decide.state_flushed", armed)
         await sender.send(decider.messages(batch))
         point("decide.sent", armed)
@@ -291,7 +271,6 @@ def build(settings: Settings) -> faust.App:
     batcher = Batcher[Work](
         send,
         size=settings.batch_size,
-        wait_ms=settings.batch_wait_ms,
         acknowledged=lambda: point("decide.acknowledged", armed),
     )
 

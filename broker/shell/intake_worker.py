@@ -18,7 +18,6 @@ from typing import Any
 import faust
 import msgspec
 import structlog
-from aiokafka import AIOKafkaProducer
 
 from broker.flow import receive
 from broker.intake import AliasEntry, KnownSubject, SeenEntry, known_subject, older_of, without
@@ -35,15 +34,15 @@ from broker.shell.kafka import (
     PARTS_TOPIC,
     Headers,
     Message,
+    Sender,
     make_app,
-    make_producer,
-    send_all,
 )
 from broker.shell.key_ring import KeyRing
 from broker.shell.keys import BrokerKeys
 from broker.shell.logs import configure
 from broker.shell.reference_holder import ReferenceHolder
 from broker.shell.settings import Settings
+from broker.shell.tables import Changelogs
 from broker.shell.taking import Taking
 from broker.shell.unbroken import Unbroken
 from broker.shell.watch.hops import context_of
@@ -212,15 +211,14 @@ def build(settings: Settings) -> faust.App:
     unbroken = Unbroken(app, settings, TOPIC_KINDS, taking.holds)
     armed = settings.crash_at
     show(app, watch, TOPIC_KINDS)
-    producer: AIOKafkaProducer | None = None
+    sender = Sender(settings)
+    changelogs = Changelogs(app, sender.producer)
 
     async def send(results: list[Taken]) -> None:
-        nonlocal producer
         started = time.perf_counter()
-        producer = producer or await make_producer(settings)
-        await app.producer.flush()
+        await changelogs.keep()
         point("intake.state_flushed", armed)
-        await _send(producer, results, armed)
+        await _send(sender, results, armed)
         ahead.sent(sum(map(_made, results)))
         watch.batch(len(results), time.perf_counter() - started)
         parts = sum(len(one.parts) for one, _ in results)
@@ -229,14 +227,12 @@ def build(settings: Settings) -> faust.App:
     batcher = Batcher[Taken](
         send,
         size=settings.batch_size,
-        wait_ms=settings.batch_wait_ms,
         acknowledged=lambda: point("intake.acknowledged", armed),
     )
 
     @app.on_before_shutdown.connect
     async def close(*_: Any, **__: Any) -> None:
-        if producer is not None:
-            await producer.stop()
+        await sender.stop()
 
     @app.agent(topic, name="intake")
     async def take(stream: Any) -> None:
@@ -258,7 +254,7 @@ def build(settings: Settings) -> faust.App:
             await send([(result, hop.headers)])
             point("intake.erasure_sent", armed)
             state.forget(result.erased)
-            await app.producer.flush()
+            await changelogs.keep()
             state.compact()
             point("intake.forgotten", armed)
             event.ack()
@@ -266,11 +262,11 @@ def build(settings: Settings) -> faust.App:
     return app
 
 
-async def _send(producer: AIOKafkaProducer, results: Sequence[Taken], armed: str) -> None:
+async def _send(sender: Sender, results: Sequence[Taken], armed: str) -> None:
     """Parts first, and their receipts when these are safe."""
-    await send_all(producer, [message for one in results for message in _parts(one)])
+    await sender.send([message for one in results for message in _parts(one)])
     point("intake.parts_sent", armed)
-    await send_all(producer, [message for one in results for message in _sets(one)])
+    await sender.send([message for one in results for message in _sets(one)])
     point("intake.sets_sent", armed)
 
 

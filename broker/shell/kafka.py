@@ -11,9 +11,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from broker.shell.logs import foreign_loggers
 from broker.shell.security import security_of_process
 from broker.shell.settings import Settings
+from broker.shell.tables import HeldTable
 
 MAX_REQUEST_BYTES = 12_582_912
 LINGER_MS = 2
+BATCH_BYTES = 524_288
+"""Of one partition one batch at a time is on its way: by the client's own 16 kB, one decision set."""
 PARTS_TOPIC = "parts.v1"
 DECISIONS_TOPIC = "decisions.v1"
 PROGRESS_TOPIC = "progress.v1"
@@ -32,7 +35,8 @@ def make_app(name: str, settings: Settings, *, partitions: int) -> faust.App:
         f"broker-{name}",
         broker=f"kafka://{settings.kafka_bootstrap}",
         broker_credentials=None if context is None else faust.SSLCredentials(context),
-        store="rocksdb://?driver=rocksdict",
+        store="rocksdb://",
+        Table=HeldTable,
         datadir=str(state),
         processing_guarantee="at_least_once",
         key_serializer="raw",
@@ -63,11 +67,36 @@ async def make_producer(
         acks="all",
         enable_idempotence=True,
         linger_ms=LINGER_MS,
+        max_batch_size=BATCH_BYTES,
         max_request_size=MAX_REQUEST_BYTES,
         transactional_id=transactional_id,
     )
     await producer.start()
     return producer
+
+
+class Sender:
+    """A producer that connects when there is first something to send."""
+
+    def __init__(self, settings: Settings) -> None:
+        """As the process that `settings` name."""
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+
+    async def producer(self) -> AIOKafkaProducer:
+        """Connected."""
+        if self._producer is None:
+            self._producer = await make_producer(self._settings)
+        return self._producer
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Returns when Kafka has confirmed all."""
+        await send_all(await self.producer(), messages)
+
+    async def stop(self) -> None:
+        """Disconnects."""
+        if self._producer is not None:
+            await self._producer.stop()
 
 
 async def send_all(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:

@@ -52,7 +52,9 @@ def _run_faust(name: str, settings: Settings) -> None:
     # Faust draws a spinner on stdout, which is nobody's here; the logs go to stderr.
     sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- for the life of the process
     # The app setting alone does not keep Faust from opening its web port; the option does.
-    sys.argv = [name, "--quiet", "worker", "--without-web", "--loglevel", "error"]
+    # Above info Faust sets the root logger to DEBUG, for its spinner, and every debug line of every library
+    # becomes a record that nobody reads; our own logging configuration holds in any case.
+    sys.argv = [name, "--quiet", "worker", "--without-web", "--loglevel", "info"]
     app.main()
 
 

@@ -65,7 +65,6 @@ class Settings(BaseSettings):
     )
     max_record_bytes: int = Field(1_000_000, ge=10_000, description="Larger records are rejected.")
     batch_size: int = Field(100, ge=1, description="Records that a step takes together.")
-    batch_wait_ms: int = Field(20, ge=0, description="How long a step waits for a batch to fill.")
     ahead: int = Field(
         500,
         ge=1,
