@@ -29,7 +29,13 @@ from broker.shell.bench_measured import seconds
 from broker.shell.bench_parts import MemoryTables, Workshop
 from broker.shell.bench_peers import CHANGELOG, QUIX_FOLDER
 from broker.shell.embedded.jars import cache_dir
-from broker.shell.kafka import DECISIONS_TOPIC, MAX_REQUEST_BYTES, PARTS_TOPIC, send_all
+from broker.shell.kafka import (
+    BATCH_BYTES,
+    DECISIONS_TOPIC,
+    MAX_REQUEST_BYTES,
+    PARTS_TOPIC,
+    send_all,
+)
 from broker.shell.security import embedded_kafka
 from broker.shell.settings import PROJECT_DIR, Settings
 from broker.shell.subject_keys import SubjectKeys
@@ -144,7 +150,9 @@ async def make_topics(settings: Settings) -> None:
 async def fill(settings: Settings, parts: Sequence[Part]) -> None:
     """Puts parts on parts.v1, confirmed."""
     async with AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap, max_request_size=MAX_REQUEST_BYTES
+        bootstrap_servers=settings.kafka_bootstrap,
+        max_batch_size=BATCH_BYTES,
+        max_request_size=MAX_REQUEST_BYTES,
     ) as producer:
         await send_all(
             producer, [(PARTS_TOPIC, part.part_key.encode(), encode(part)) for part in parts]

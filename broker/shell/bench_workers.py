@@ -1,7 +1,9 @@
 """Decide workers under load: two over one, one taking over from another, and memory: `broker bench`.
 
 An embedded Kafka without security; the ledger is stopped. A second worker has a data folder of its own and
-the first one's keys. What is counted are Kafka's own times of the sets that were written.
+the first one's keys. What is counted are Kafka's own times of the sets that were written. A rate is that of
+workers that are warm and have shared the partitions out: it counts from when all parts lie on the topic
+until the first partition is worked off.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ from broker.model.types import Part
 from broker.shell.bench_parts import Workshop
 from broker.shell.bench_shells import (
     FAUST,
-    LEFT_OUT,
     LOOK_EVERY_S,
     WITHIN_S,
     ShellError,
@@ -36,6 +37,9 @@ from broker.shell.settings import Settings
 
 SETTLE_S = 3.0
 """After a worker has joined: until the other has given up what it must."""
+WARM_PARTS = 300
+FEWEST = 100
+"""Sets that a rate is made of."""
 RATE = 100
 """Parts a second while a worker is killed."""
 BEFORE_S, AFTER_S = 3, 8
@@ -127,18 +131,27 @@ def _data(settings: Settings, workers: int) -> list[Settings]:
 
 
 def _rate(settings: Settings, shop: Workshop, count: int, workers: int) -> float:
-    """Of workers that have shared the partitions out; all parts come at once."""
+    """Parts a second; raises ShellError where too few lay there to say."""
     parts = shop.parts(count)
     with ExitStack() as stack:
         for one in _data(settings, workers):
             stack.enter_context(running(FAUST, one, None))
-        asyncio.run(_ready(settings, shop, workers))
+        asyncio.run(_ready(settings, shop, workers, WARM_PARTS))
         before = asyncio.run(ends_of(settings))
         asyncio.run(fill(settings, parts))
+        filled = time.time() * 1000
         _wait(settings, before, len(parts))
-    times = sorted(asyncio.run(times_since(settings, before)))
-    first = int(len(times) * LEFT_OUT)
-    return (len(times) - first - 1) / max(0.001, (times[-1] - times[first]) / 1000)
+    written = [
+        sorted(asyncio.run(times_since(settings, {place: offset})))
+        for place, offset in before.items()
+    ]
+    until = min(times[-1] for times in written if times)
+    counted = [one for times in written for one in times if filled <= one <= until]
+    if len(counted) < FEWEST:
+        raise ShellError(
+            f"{len(counted)} sets were left when the topic was full: measure more parts"
+        )
+    return len(counted) * 1000 / max(1.0, until - filled)
 
 
 def _wait(settings: Settings, before: Mapping[TopicPartition, int], count: int) -> None:
@@ -151,12 +164,12 @@ def _wait(settings: Settings, before: Mapping[TopicPartition, int], count: int) 
         time.sleep(LOOK_EVERY_S)
 
 
-async def _ready(settings: Settings, shop: Workshop, workers: int) -> None:
-    """Returns when a first few parts were decided and the workers have settled."""
+async def _ready(settings: Settings, shop: Workshop, workers: int, count: int = 20) -> None:
+    """Returns when so many first parts were decided and the workers have settled."""
     before = await ends_of(settings)
-    await fill(settings, shop.parts(20))
+    await fill(settings, shop.parts(count))
     deadline = time.monotonic() + WITHIN_S
-    while await written_since(settings, before) < 20:
+    while await written_since(settings, before) < count:
         if time.monotonic() > deadline:
             raise ShellError(f"no worker is ready: see the logs in {settings.data_dir}")
         await asyncio.sleep(LOOK_EVERY_S)
