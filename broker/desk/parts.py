@@ -59,9 +59,7 @@ DUTY = DeskPart(
     schemas=(answers.SCHEMA,),
     tasks=(answers.settle_turned_back,),
 )
-TELL = DeskPart(
-    handlers=(*tell_pages.HANDLERS, *tell_sending.HANDLERS), schemas=(drafts.SCHEMA,)
-)
+TELL = DeskPart(handlers=(*tell_pages.HANDLERS, *tell_sending.HANDLERS), schemas=(drafts.SCHEMA,))
 OF_ORGANISATION: tuple[DeskPart, ...] = (MAIL, DOOR, DUTY, TELL)
 OF_DUTY_DESK: tuple[DeskPart, ...] = (MAIL, DOOR, REVIEW)
 CONSOLE = DeskPart(

@@ -205,27 +205,30 @@ def test_no_page_of_any_desk_goes_round_the_log(tmp_path: Path, organisation: st
 
 def test_the_list_of_pages_that_show_nobody_is_closed() -> None:
     """A page on it must be one that exists; whoever adds one changes this test and says why."""
-    assert {path for path, words in SHOWS_NOBODY.items() if words} == {
-        "/",
-        "/account",
-        "/api/v1/webhooks",
-        "/audit",  # What the console can do; its reports count, and are suppressed as they are published.
-        "/audit/consistency",
-        "/audit/parity",
-        "/audit/policy",
-        "/audit/verify",
-        "/audit/verify/state",
-        "/break-glass/ask",
-        "/healthz",
-        "/inbox/news",
-        "/inbox/refused",
-        "/oidc/back",
-        "/oidc/start",
-        "/openapi.json",
-        "/review/changed",
-        "/sign-in",
-        "/signed-out",
-    }
+    assert (
+        {path for path, words in SHOWS_NOBODY.items() if words}
+        == {
+            "/",
+            "/account",
+            "/api/v1/webhooks",
+            "/audit",  # What the console can do; its reports count, and are suppressed as they are published.
+            "/audit/consistency",
+            "/audit/parity",
+            "/audit/policy",
+            "/audit/verify",
+            "/audit/verify/state",
+            "/break-glass/ask",
+            "/healthz",
+            "/inbox/news",
+            "/inbox/refused",
+            "/oidc/back",
+            "/oidc/start",
+            "/openapi.json",
+            "/review/changed",
+            "/sign-in",
+            "/signed-out",
+        }
+    )
 
 
 @given(st.text(max_size=300).filter(lambda one: not ID.fullmatch(one)), st.integers(0, 2))
