@@ -23,7 +23,7 @@ run: $(STAMP) ## Start Kafka and the broker and play the scenarios. ONCE=1: stop
 
 .PHONY: test
 test: lint ## Check style, types and layers, then run every test.
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: search
 search: $(STAMP) ## Look for counter-examples with examples of its own, new ones each time.

@@ -131,9 +131,9 @@ def start_desk(
     raise AssertionError(f"the desk of {organisation} did not open: {log.read_text()[-2000:]}")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real Chromium; skips, loudly, where there is none."""
+    """A real Chromium; skips, loudly, where there is none. Closed with its file: see above."""
     if CHROMIUM is None:
         pytest.skip(MISSING)
     with sync_playwright() as playwright:
