@@ -1,8 +1,9 @@
 """`broker bench desk`: from a POST at one desk to the alert on the list of another; how fast the inbox is.
 
 A whole broker with TLS and rights, its three processes, and two desks, each a process of its own, as
-`broker up` runs them. The warning goes in at the HTTP door of who speaks for a mother, and counts as
-arrived when a page of the neighbour's inbox shows it to a person who is signed in. The large inbox holds
+`broker up` runs them. The warning goes in at the form of who speaks for a mother (its pages filled in
+beforehand, its last button timed), and counts as arrived when a page of the neighbour's inbox shows it to a
+person who is signed in. The large inbox holds
 real alerts, which are opened when they are shown, each many times under an id of its own.
 """
 
@@ -27,11 +28,11 @@ import msgspec
 
 from broker.desk.app import store_of
 from broker.desk.front import free_port
+from broker.desk.people import INVENTED, Role
 from broker.desk.settings import DeskSettings
-from broker.desk.tokens import May, make_token
-from broker.examples.samples import fresh_example
 from broker.examples.scenarios import load_scenarios
-from broker.model.types import ConcernEvent, Severity
+from broker.examples.telling import mothers_answers
+from broker.model.types import Audience, Severity
 from broker.reference import load_connected
 from broker.shell.access import ensure_access
 from broker.shell.keys import make_keys
@@ -49,6 +50,7 @@ APART_S = 10
 OPENS_WITHIN_S = 120.0
 ARRIVES_WITHIN_S = 60.0
 LOOK_AGAIN_S = 0.01
+TELLS, ON_DUTY = (INVENTED[role][0] for role in (Role.TELLS, Role.DUTY))
 TOKEN_OF_FORM = re.compile(r'name="_csrf_token" value="([^"]+)"')
 
 
@@ -87,13 +89,13 @@ def bench_desk(warnings: int, pages: int, large: int = LARGE) -> DeskFigures:
         settings = stack.enter_context(_broker(Path(folder) / "var"))
         tells, reads = _who()
         with _desk(settings, tells) as teller, _desk(settings, reads) as address:
-            arrivals = _arrivals(_door(settings, tells, teller), address, warnings)
-        with _desk(settings, reads) as address, _on_duty(address) as reader:
+            arrivals = _arrivals(teller, address, warnings)
+        with _desk(settings, reads) as address, _signed_in(address, ON_DUTY) as reader:
             first = _timed(lambda: _page(reader, "/inbox"))
             again = _spread([_timed(lambda: _page(reader, "/inbox")) for _ in range(pages)])
         _fill(settings, reads, large)
         last = -(-large // A_PAGE)
-        with _desk(settings, reads) as address, _on_duty(address) as reader:
+        with _desk(settings, reads) as address, _signed_in(address, ON_DUTY) as reader:
             found = [
                 _spread([_timed(lambda path=path: _page(reader, path)) for _ in range(pages)])  # type: ignore[misc]
                 for path in ("/inbox", f"/inbox?number={last}", "/inbox?show=overdue")
@@ -108,38 +110,48 @@ def _who() -> tuple[str, str]:
     return scenario.events[0].publisher, recipient.partition(":")[0]
 
 
-def _door(settings: Settings, organisation: str, address: str) -> httpx.Client:
-    """The HTTP door of an organisation, for a system that may publish."""
-    store = store_of(DeskSettings(organisation=organisation), settings)
-    now = datetime.datetime.now(datetime.UTC)
-    token = make_token(store, "bench", (May.PUBLISH,), days=1, now=now)
-    store.close()
-    bearer = {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=address, headers=bearer, timeout=60)
-
-
-def _arrivals(door: httpx.Client, address: str, warnings: int) -> list[float]:
+def _arrivals(teller: str, reads: str, warnings: int) -> list[float]:
     """Milliseconds of each warning, told one after the other."""
     found = []
-    with door, _on_duty(address) as reader:
+    with _signed_in(teller, TELLS) as writer, _signed_in(reads, ON_DUTY) as reader:
         for number in range(WARM_UP + warnings):
             last = -(-(number + 1) // A_PAGE)
-            took = _timed(lambda last=last: _told_and_shown(door, reader, last))  # type: ignore[misc]
+            draft, word = _filled_in(writer)
+            took = _timed(lambda at=(draft, word, last): _told_and_shown(writer, reader, *at))  # type: ignore[misc]
             if number >= WARM_UP:
                 found.append(took)
     return found
 
 
-def _told_and_shown(door: httpx.Client, reader: httpx.Client, last: int) -> None:
-    """Tells of one warning and returns when the inbox of the neighbour lists it on one of its last pages."""
-    event, word = _warning()
-    answered = door.post(
-        "/api/v1/statements",
-        content=msgspec.json.encode(event),
-        headers={"Content-Type": "application/json"},
-    )
-    if answered.status_code != httpx.codes.ACCEPTED:
-        raise BenchError(f"the statement was not taken: {answered.text[:500]}")
+def _filled_in(writer: httpx.Client) -> tuple[str, str]:
+    """The path of a draft with everything answered, and a word by which its alert is found."""
+    word = "".join(chr(ord("a") + int(one, 16)) for one in uuid.uuid4().hex)
+    answers = mothers_answers(datetime.datetime.now(datetime.UTC).date())
+    # Those to act on at once are due so long after they came, and so stand in the order in which they came.
+    answers["harm"]["severity"] = (Severity.IMMEDIATE.value,)
+    for one in Audience:
+        answers["sharing"][f"text_{one.value}"] = (f"{word} A boy of 15 is threatened.",)
+    draft = _post(writer, "/tell").rpartition("/")[0]
+    for page, fields in answers.items():
+        _post(writer, f"{draft}/{page}", **{name: list(values) for name, values in fields.items()})
+    return draft, word
+
+
+def _post(writer: httpx.Client, path: str, **fields: list[str]) -> str:
+    """Sends a form with the token of its page; the address that it leads to."""
+    found = TOKEN_OF_FORM.search(writer.get("/tell").text)
+    token = found[1] if found else ""
+    answered = writer.post(path, data={"_csrf_token": token, **fields})
+    if answered.status_code != httpx.codes.SEE_OTHER or "problems" in answered.headers["location"]:
+        raise BenchError(f"the form did not take {path.rpartition('/')[2]}: {answered.status_code}")
+    return answered.headers["location"]
+
+
+def _told_and_shown(
+    writer: httpx.Client, reader: httpx.Client, draft: str, word: str, last: int
+) -> None:
+    """Sends a draft and returns when the inbox of the neighbour lists it on one of its last pages."""
+    _post(writer, f"{draft}/send")
     deadline = time.perf_counter() + ARRIVES_WITHIN_S
     # What is due first leads, so the newest stands at the end; those due in the same second in any order.
     while not any(word in _page(reader, f"/inbox?number={one}") for one in (last, last - 1)):
@@ -153,19 +165,6 @@ def _page(reader: httpx.Client, path: str) -> str:
     if answered.status_code != httpx.codes.OK:
         raise BenchError(f"{path} answered {answered.status_code}")
     return answered.text
-
-
-def _warning() -> tuple[ConcernEvent, str]:
-    """The mother's warning of the first scenario, new, with a word by which its alert is found."""
-    event = fresh_example("concern", datetime.datetime.now(datetime.UTC))
-    if not isinstance(event, ConcernEvent):
-        raise TypeError("the example is no statement")
-    word = "".join(chr(ord("a") + int(one, 16)) for one in uuid.uuid4().hex)
-    texts = tuple(
-        msgspec.structs.replace(one, text=f"{word} {one.text}") for one in event.audience_texts
-    )
-    # Those to act on at once are due so long after they came, and so stand in the order in which they came.
-    return msgspec.structs.replace(event, audience_texts=texts, severity=Severity.IMMEDIATE), word
 
 
 def _fill(settings: Settings, organisation: str, large: int) -> None:
@@ -242,11 +241,11 @@ def _serves(address: str) -> bool:
 
 
 @contextmanager
-def _on_duty(address: str) -> Iterator[httpx.Client]:
+def _signed_in(address: str, person: str) -> Iterator[httpx.Client]:
     """Somebody who is signed in."""
     with httpx.Client(base_url=address, timeout=60) as client:
         found = TOKEN_OF_FORM.search(client.get("/sign-in").text)
-        client.post("/sign-in", data={"person": "duty-1", "_csrf_token": found[1] if found else ""})
+        client.post("/sign-in", data={"person": person, "_csrf_token": found[1] if found else ""})
         yield client
 
 

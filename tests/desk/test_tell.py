@@ -15,10 +15,10 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from broker.examples.telling import mothers_answers
 from tests.builders import SANDWELL
 from tests.desk.conftest import OpenDesk, assert_accessible, sign_in
 from tests.desk.test_doors import token_of
-from tests.desk.test_telling import answers_of_s1
 from tests.simulation.harness import Broker
 
 ADVOCATE, CHARITY = "ADV-WM-001", "CHA-GM-001"
@@ -70,15 +70,7 @@ def until(what, *, or_show: Sequence[Path] = ()):
 
 def today_and_later() -> dict[str, dict[str, tuple[str, ...]]]:
     """The answers of S1 with days that fit today."""
-    answers = answers_of_s1()
-    today = datetime.datetime.now(datetime.UTC).date()
-    for page, name, day in (
-        ("heard", "observed", today - datetime.timedelta(days=1)),
-        ("when", "start", today + datetime.timedelta(days=3)),
-    ):
-        for part in ("day", "month", "year"):
-            answers[page][f"{name}-{part}"] = (str(getattr(day, part)),)
-    return answers
+    return mothers_answers(datetime.datetime.now(datetime.UTC).date())
 
 
 class Teller(httpx.Client):

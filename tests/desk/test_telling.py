@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from broker.desk.tell_asking import Asking
 from broker.desk.telling import Read, Telling, read
+from broker.examples.telling import mothers_answers
 from broker.model.codec import decode, encode
 from broker.model.commitments import commitment_root
 from broker.model.reference import Reference
@@ -49,65 +50,7 @@ def asking(organisation: str = ADVOCATE) -> Asking:
 
 def answers_of_s1() -> dict[str, dict[str, tuple[str, ...]]]:
     """What a mother's warning (S1) looks like in the form."""
-    plain: dict[str, dict[str, Any]] = {
-        "speaker": {
-            "provenance": "parent",
-            "not_named": "yes",
-            "identifiable": "yes",
-            "source_name": "Dawn Invented-Harper",
-            "source_contact": "07700 900123",
-            "source_relationship": "mother",
-        },
-        "heard": {
-            "summary": "Mum showed me the snap on her phone.",
-            "directness": "direct",
-            "observed-day": "24",
-            "observed-month": "11",
-            "observed-year": "2026",
-            "observed_time": "9am",
-        },
-        "passed": {"came": "first"},
-        "about": {"about": "children"},
-        "child-1": {
-            "given_name": "Kyle",
-            "family_name": "Invented-Harper",
-            "home": WOLVERHAMPTON,
-            "school": SCHOOL,
-            "roles": ("victim",),
-        },
-        "care-1": {
-            "safe_child": "not_known",
-            "safe_parents": "yes",
-            "strengths": "trusts his football coach\r\nhis aunt",
-            "safety_plan": "His aunt collects him.",
-        },
-        "when": {
-            "when": "expected",
-            "start-day": "28",
-            "start-month": "11",
-            "start-year": "2026",
-            "start_time": "2pm",
-            "end_time": "3.30 pm",
-        },
-        "where": {
-            "description": "Anvil Cross retail park (invented)",
-            "precision": "public_place",
-            "kind": "retail",
-            "area": SANDWELL,
-        },
-        "harm": {
-            "type": "concern",
-            "harms": ("weapon_threat", "serious_violence"),
-            "severity": "same_day",
-        },
-        "sharing": {"handling": "P", "text_police": "A boy of 15 is threatened."},
-    }
-    return {
-        page: {
-            name: value if isinstance(value, tuple) else (value,) for name, value in fields.items()
-        }
-        for page, fields in plain.items()
-    }
+    return mothers_answers()
 
 
 def telling(
