@@ -34,7 +34,7 @@ from broker.examples.scenarios import fresh_scenarios
 from broker.reference import load_connected, load_reference
 from broker.shell.keys import DESK
 from broker.shell.logs import configure
-from broker.shell.run import end_with_parent
+from broker.shell.run import PARENT, end_with_parent
 from broker.shell.settings import Settings
 
 OPENS_WITHIN_S = 30.0
@@ -80,6 +80,7 @@ class Desks:
             "BROKER_DESK_HOST": self._host,
             "BROKER_DESK_PORT": str(port),
             "BROKER_DESK_DEVELOPMENT": "true",
+            PARENT: str(os.getpid()),
         }
         with (log_dir / f"desk-{organisation}.log").open("ab") as stream:
             process = subprocess.Popen(

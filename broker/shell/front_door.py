@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from broker.shell.run import PARENT
+
 HOST = "127.0.0.1"
 USUAL_PORT = 8450
 STOP_WITHIN_S = 8.0
@@ -20,7 +22,11 @@ def front_door(environment: Mapping[str, str], log_dir: Path) -> Iterator[str]:
     """The address of the front door, which is open inside the block."""
     port = _port()
     log_dir.mkdir(parents=True, exist_ok=True)
-    own = {"BROKER_DESK_HOST": HOST, "BROKER_DESK_PORT": str(port)}
+    own = {
+        "BROKER_DESK_HOST": HOST,
+        "BROKER_DESK_PORT": str(port),
+        PARENT: str(os.getpid()),
+    }
     with (log_dir / "front.log").open("ab") as stream:
         # A session of its own: Ctrl-C at the terminal reaches the broker, which stops it.
         process = subprocess.Popen(

@@ -12,7 +12,7 @@ from typing import IO
 
 import structlog
 
-from broker.shell.run import PROCESSES
+from broker.shell.run import PARENT, PROCESSES
 
 STOP_WITHIN_S = 10.0
 RESTARTS_A_MINUTE = 10
@@ -88,7 +88,11 @@ class Supervisor:
         # A session of its own: Ctrl-C at the terminal reaches the supervisor, which stops them.
         self._running[name] = subprocess.Popen(
             [sys.executable, "-m", "broker.shell.run", name],
-            env={**self._environment, "BROKER_METRICS_PORT": str(self._ports.get(name, 0))},
+            env={
+                **self._environment,
+                "BROKER_METRICS_PORT": str(self._ports.get(name, 0)),
+                PARENT: str(os.getpid()),
+            },
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

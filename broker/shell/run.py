@@ -19,6 +19,8 @@ from broker.shell.settings import Settings
 
 PROCESSES = ("intake", "decide", "ledger", "clock")
 PR_SET_PDEATHSIG = 1
+PARENT = "BROKER_PARENT"
+"""Environment variable: number of the process that starts this one, and with which it must end."""
 
 
 def main(arguments: list[str]) -> int:
@@ -73,7 +75,8 @@ def end_with_parent() -> None:
     """
     if not sys.platform.startswith("linux"):
         return
-    parent = os.getppid()
+    # Who started it says who it is: the parent may have gone while this process was being loaded.
+    parent = int(os.environ.get(PARENT) or os.getppid())
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
