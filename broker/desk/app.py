@@ -34,18 +34,16 @@ from broker.desk.running import RunningDesk, with_tasks
 from broker.desk.sealing import AtRest
 from broker.desk.settings import DeskSettings
 from broker.desk.store import DeskStore
+from broker.model.reference import Reference
 from broker.reference import load_reference
 from broker.shell.settings import Settings
 
-YEAR_S = 31_536_000
 FIRST_PAGE = (
     (Role.DUTY, "/inbox"),
     (Role.TELLS, "/tell"),
     (Role.REVIEWER, "/review"),
     (Role.AUDITOR, "/audit"),
 )
-
-
 MESSAGES = {
     400: (
         "There is a problem with what was sent",
@@ -79,31 +77,34 @@ def build(own: DeskSettings, settings: Settings) -> Litestar:
     """The desk of `own.organisation`. Raises DeskError where it must not or cannot be opened."""
     doors.check(own)
     reference = load_reference(settings.codesets_dir, settings.organisations_dir)
-    desk = RunningDesk(own, settings, reference, store_of(own, settings))
-    return application_of(desk, parts_of(own, settings))
+    parts = parts_of(own, reference)
+    desk = RunningDesk(own, settings, reference, _store(own, settings, parts))
+    return application_of(desk, parts)
 
 
 def store_of(own: DeskSettings, settings: Settings) -> DeskStore:
     """The database of a desk, with the tables of its parts. Raises what `parts_of` does, DeskStoreError."""
-    schemas = [schema for part in parts_of(own, settings) for schema in part.schemas]
-    schemas += [sessions.SCHEMA, oidc.SCHEMA]
-    at_rest = AtRest.of(settings.keys_dir, own.organisation)
-    return DeskStore(own.folder(settings.data_dir), at_rest, schemas)
-
-
-def parts_of(own: DeskSettings, settings: Settings) -> Sequence[DeskPart]:
-    """What this desk consists of. Raises DeskError for an organisation that the register does not have."""
-    probe = RunningDesk.__new__(RunningDesk)
-    probe.own = own
-    if probe.is_auditors:
-        return OF_AUDITORS
     reference = load_reference(settings.codesets_dir, settings.organisations_dir)
+    return _store(own, settings, parts_of(own, reference))
+
+
+def parts_of(own: DeskSettings, reference: Reference) -> Sequence[DeskPart]:
+    """What this desk consists of. Raises DeskError for an organisation that the register does not have."""
+    if own.is_auditors:
+        return OF_AUDITORS
     if own.organisation not in reference.organisations:
         raise DeskError(
             f"{own.organisation or 'an empty code'} is no organisation of the register: name one of "
             "policies/organisations, DUTY-DESK or AUDITOR"
         )
-    return OF_DUTY_DESK if probe.is_duty_desk else OF_ORGANISATION
+    return OF_DUTY_DESK if own.is_duty_desk else OF_ORGANISATION
+
+
+def _store(own: DeskSettings, settings: Settings, parts: Sequence[DeskPart]) -> DeskStore:
+    schemas = [schema for part in parts for schema in part.schemas]
+    schemas += [sessions.SCHEMA, oidc.SCHEMA]
+    at_rest = AtRest.of(settings.keys_dir, own.organisation)
+    return DeskStore(own.folder(settings.data_dir), at_rest, schemas)
 
 
 def application_of(desk: RunningDesk, parts: Sequence[DeskPart]) -> Litestar:

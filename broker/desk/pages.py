@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -74,6 +75,7 @@ def navigation(person: Person | None, path: str) -> list[dict[str, Any]]:
     ]
 
 
+@cache
 def static(name: str) -> str:
     """Address of a static file; it changes with the file, so that it can be kept for a year."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
@@ -99,6 +101,3 @@ def day(moment: datetime.datetime) -> str:
 def words(code: str) -> str:
     """A code of ours as words: `family_or_community` is `family or community`."""
     return code.replace("_", " ")
-
-
-__all__ = ["STATIC", "day", "engine", "navigation", "page", "static", "when", "words"]

@@ -12,11 +12,11 @@ import structlog
 from broker.client.connection import ClientError
 from broker.desk.consultation_log import ConsultationLog
 from broker.desk.listed import Opened
-from broker.desk.settings import AUDITOR, DeskSettings
+from broker.desk.settings import DeskSettings
 from broker.desk.store import DeskStore
 from broker.model.reference import Reference
 from broker.shell.key_ring import OwnKeys
-from broker.shell.keys import DESK, KeysError
+from broker.shell.keys import KeysError
 from broker.shell.settings import Settings
 
 AGAIN_S = 2.0
@@ -60,12 +60,12 @@ class RunningDesk:
     @property
     def is_auditors(self) -> bool:
         """Whether it is the auditors' console."""
-        return self.organisation == AUDITOR
+        return self.own.is_auditors
 
     @property
     def is_duty_desk(self) -> bool:
         """Whether it is the broker's own duty desk, where reviews are decided."""
-        return self.organisation == DESK
+        return self.own.is_duty_desk
 
     @property
     def opened(self) -> Opened:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hmac
-import os
 from pathlib import Path
 
-from broker.model.sealing import SealError, seal, unseal
-
-KEY_BYTES = 32
+from broker.model.sealing import seal, unseal
+from broker.shell.key_files import alone, make_secret, read_secret
 
 
 class AtRest:
@@ -20,19 +18,11 @@ class AtRest:
 
     @classmethod
     def of(cls, keys_dir: Path, organisation: str) -> AtRest:
-        """With the key of the organisation's desk, made where there is none, readable by its owner alone."""
-        path = keys_dir / "desk" / f"{organisation}.key"
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return cls(path.read_bytes())
-        with os.fdopen(handle, "wb") as file:
-            key = os.urandom(KEY_BYTES)
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        return cls(key)
+        """With the key of the organisation's desk, made where there is none. Raises KeysError."""
+        folder = keys_dir / "desk"
+        with alone(folder):
+            make_secret(folder / f"{organisation}.key")
+        return cls(read_secret(folder / f"{organisation}.key"))
 
     def seal(self, value: bytes, place: str) -> bytes:
         """`value`, readable only with the key and as what lies at `place`."""
@@ -45,6 +35,3 @@ class AtRest:
     def open(self, sealed: bytes, place: str) -> bytes:
         """What was sealed at `place`. Raises SealError where it was not."""
         return unseal(self._key, sealed, place.encode())
-
-
-__all__ = ["AtRest", "SealError"]

@@ -21,9 +21,9 @@ from litestar.middleware.session.server_side import (
 )
 from litestar.types import Empty, Message, ScopeSession
 
-from broker.desk.sealing import SealError
 from broker.desk.settings import DeskSettings
 from broker.desk.store import DeskStore
+from broker.model.sealing import SealError
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS session (

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from broker.desk.people import Role
+from broker.shell.keys import DESK
 
 AUDITOR = "AUDITOR"
 """Not an organisation of the register: who serves this reads the ledger's files and no topic."""
@@ -97,6 +98,16 @@ class DeskSettings(BaseSettings):
         if self.oidc_client_secret_file is not None:
             return self.oidc_client_secret_file.read_text(encoding="utf-8").strip()
         return self.oidc_client_secret.get_secret_value()
+
+    @property
+    def is_auditors(self) -> bool:
+        """Whether it is the auditors' console."""
+        return self.organisation == AUDITOR
+
+    @property
+    def is_duty_desk(self) -> bool:
+        """Whether it is the broker's own duty desk, where reviews are decided."""
+        return self.organisation == DESK
 
     def folder(self, data_dir: Path) -> Path:
         """Where this desk keeps its database and its log; readable by it alone."""
